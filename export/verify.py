@@ -1,0 +1,124 @@
+"""Whether a separator file does what its torch module does, and what every separator must do."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from realtime.errors import HostError
+from realtime.metadata import Metadata
+from realtime.separator import Runner, Separator
+from realtime.windows import analysis_window, synthesis_window
+
+if TYPE_CHECKING:
+    import torch
+
+CALLS = 200
+TOLERANCE = 1e-4
+SILENCE = -60.0
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What was measured: the largest `error` against torch over the output's RMS (None: not compared),
+    and the peak in dBFS that `silence` comes out with (minus infinity for zero)."""
+
+    error: float | None
+    silence: float
+
+
+def verify(path: str | Path, module: torch.nn.Module | None = None, calls: int = CALLS) -> Verification:
+    """Check the separator at `path`, against `module` where given; raise HostError with the figure that fails.
+
+    It must keep the contract, agree with `module` over `calls` calls of carried state and changing
+    conditions, in single and in stems, stay below -60 dBFS in silence and replay bit-exactly after a reset.
+    """
+    separator = Separator.load(path)
+    error = None
+    silence = -math.inf
+    # More than one condition at a time must work in a one-stem separator too.
+    for stems in (1, max(2, len(separator.metadata.stems))):
+        runner = separator.runner(stems)
+        silence = max(silence, _silence(runner, separator.metadata))
+        if silence > SILENCE:
+            raise HostError(f"separator '{separator.metadata.name}' fails: silence comes out at {silence:.1f} dBFS, allowed is {SILENCE:.0f}")
+        mixtures, conditions = _music(separator.metadata, stems, calls)
+        runner.reset()
+        estimates = _play(runner, mixtures, conditions)
+        runner.reset()
+        if not np.array_equal(_play(runner, mixtures, conditions), estimates):
+            raise HostError(f"separator '{separator.metadata.name}' fails: it does not replay bit-exactly after a reset")
+        if module is not None:
+            error = max(error or 0.0, _difference(module, mixtures, conditions, estimates))
+            if not error <= TOLERANCE:
+                raise HostError(
+                    f"separator '{separator.metadata.name}' fails: with {stems} conditions it differs from its module "
+                    f"by {error:.2g} of the output's RMS, allowed is {TOLERANCE:g}"
+                )
+    return Verification(error, silence)
+
+
+def _music(metadata: Metadata, stems: int, calls: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return mixtures [calls, 1, 2*channels, frames, bins] of falling spectrum and changing level, and conditions."""
+    random = np.random.default_rng(0)
+    shape = (calls, 1, 2 * metadata.channels, metadata.frames, metadata.bins)
+    level = 10 ** (random.uniform(-60, 0, (calls, 1, 1, 1, 1)) / 20) * math.sqrt(metadata.n_fft)
+    mixtures = random.standard_normal(shape) * level / np.sqrt(1 + np.arange(metadata.bins))
+    conditions = random.uniform(0, 1, (calls, stems, len(metadata.stems)))
+    one_hot = np.eye(len(metadata.stems))[random.integers(len(metadata.stems), size=(calls, stems))]
+    # Runs of one-hot, blended and absent conditions, as a performer would leave them.
+    kind = random.integers(8, size=(calls // 10 + 1,)).repeat(10)[:calls, None, None]
+    conditions = np.where(kind < 4, one_hot, np.where(kind < 7, conditions, 0.0))
+    return mixtures.astype(np.float32), conditions.astype(np.float32)
+
+
+def _play(runner: Runner, mixtures: np.ndarray, conditions: np.ndarray) -> np.ndarray:
+    estimates = np.empty((len(mixtures), *runner.estimate.shape), np.float32)
+    for mixture, condition, estimate in zip(mixtures, conditions, estimates, strict=True):
+        runner.mixture[:] = mixture
+        runner.condition[:] = condition
+        runner.run()
+        estimate[:] = runner.estimate
+    if not np.isfinite(estimates).all():
+        raise HostError("the separator fails: its estimate is not finite")
+    return estimates
+
+
+def _difference(
+    module: torch.nn.Module, mixtures: np.ndarray, conditions: np.ndarray, estimates: np.ndarray
+) -> float:
+    """Return the largest difference between `module` and `estimates`, over the RMS of the module's output."""
+    import torch
+
+    module = module.eval()
+    states = module.initial_states(conditions.shape[1])
+    worst = power = 0.0
+    with torch.inference_mode():
+        for mixture, condition, estimate in zip(mixtures, conditions, estimates, strict=True):
+            wanted, *states = module(torch.from_numpy(mixture), torch.from_numpy(condition), *states)
+            wanted = wanted.numpy()
+            worst = max(worst, float(np.abs(wanted - estimate).max()))
+            power += float(np.square(wanted, dtype=np.float64).mean())
+    if worst == 0:
+        return 0.0
+    return worst / math.sqrt(power / len(mixtures)) if power else math.inf
+
+
+def _silence(runner: Runner, metadata: Metadata) -> float:
+    """Return the highest peak, in dBFS, that a second of silence may come out with in any mode."""
+    channels, frames = metadata.channels, metadata.frames
+    calls = math.ceil(metadata.sample_rates[0] / max(mode.hop for mode in metadata.modes.values()) / frames)
+    shape = (calls, *runner.mixture.shape)
+    estimates = _play(runner, np.zeros(shape, np.float32), np.ones((calls, *runner.condition.shape), np.float32))
+    parts = estimates.reshape(-1, channels, 2, frames, metadata.bins).astype(np.float64)
+    signal = np.fft.irfft(parts[:, :, 0] + 1j * parts[:, :, 1], metadata.n_fft)
+    peak = 0.0
+    for mode in metadata.modes.values():
+        window = synthesis_window(analysis_window(mode.analysis, metadata.n_fft), mode.hop, mode.synthesis)
+        # Frames overlap in as many hops as the synthesis window has; at worst they add up.
+        peak = max(peak, np.abs(signal[..., -mode.synthesis :] * window).max() * math.ceil(mode.synthesis / mode.hop))
+    return 20 * math.log10(peak) if peak else -math.inf

@@ -1,0 +1,321 @@
+"""The window: strips, presets, spectrograms and status of one host."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Sequence
+
+from pyqtgraph.Qt import QtCore, QtGui, QtWidgets
+
+from gui.button import Button, Latch
+from gui.client import Client
+from gui.meter import Meter
+from gui.palette import DIM, GROUND, NEUTRAL, RAISED, TEXT, WARNING, font, stem_colours
+from gui.spectrogram import Spectrogram
+from gui.status import Status
+from gui.strip import StemStrip, remainder_strip, wet_strip
+
+FRAME = 1000 // 30
+DESIGN = (1280.0, 720.0)
+LEAST = (1024, 640)
+ROW = 5
+STRIPS_SHARE, EXTRA_SHARE, VIEWS_SHARE = 18, 5, 8
+
+Keys = QtCore.Qt.Key
+SHIFTED_DIGITS = {
+    Keys.Key_Exclam: 1, Keys.Key_At: 2, Keys.Key_NumberSign: 3, Keys.Key_Dollar: 4, Keys.Key_Percent: 5,
+    Keys.Key_AsciiCircum: 6, Keys.Key_Ampersand: 7, Keys.Key_Asterisk: 8, Keys.Key_ParenLeft: 9,
+}
+# Scan codes of the key that is "1" on most keyboards, so that layouts with digits on shift work as well.
+FIRST_DIGIT_SCAN = 2 if sys.platform == "win32" else 10
+
+
+def digit(event: QtGui.QKeyEvent) -> int | None:
+    """Return the digit 0..9 on the key of `event`, whatever shift makes of it, or None."""
+    scan = event.nativeScanCode() - FIRST_DIGIT_SCAN
+    if sys.platform != "darwin" and 0 <= scan <= 9:
+        return (scan + 1) % 10
+    if Keys.Key_0 <= event.key() <= Keys.Key_9:
+        return int(event.key()) - int(Keys.Key_0)
+    return SHIFTED_DIGITS.get(event.key())
+
+
+class Window(QtWidgets.QWidget):
+    """The whole window over one `client`. It shows what the host says, and says what hands do."""
+
+    def __init__(self, client: Client) -> None:
+        super().__init__()
+        self.client = client
+        self.strips: list[StemStrip] = []
+        self.presets: list[Button] = []
+        self.remainder = remainder_strip()
+        self.wet = wet_strip()
+        self.status = Status(client.name)
+        self.bypass = Latch("BYPASS", WARNING, "B, hold space", pixels=30)
+        self.spectrograms = {"input": Spectrogram("IN"), "output": Spectrogram("OUT")}
+        self.meters = {"input": Meter(NEUTRAL), "output": Meter(NEUTRAL)}
+        self._preset = ""
+        self._momentary = False
+        self._unit = 1.0
+        self._build()
+        client.received.connect(self._hear)
+        client.answering.connect(self._show_answering)
+        self._frame = QtCore.QTimer(self)
+        self._frame.timeout.connect(self._tick)
+        self._frame.start(FRAME)
+
+    def _build(self) -> None:
+        self.setWindowTitle("LaSAFT Live")
+        self.setMinimumSize(*LEAST)
+        self.setAutoFillBackground(True)
+        self.setFocusPolicy(QtCore.Qt.FocusPolicy.StrongFocus)
+        colours = QtGui.QPalette()
+        colours.setColor(QtGui.QPalette.ColorRole.Window, GROUND)
+        colours.setColor(QtGui.QPalette.ColorRole.ToolTipBase, RAISED)
+        colours.setColor(QtGui.QPalette.ColorRole.ToolTipText, TEXT)
+        self.setPalette(colours)
+        QtWidgets.QToolTip.setPalette(colours)
+        self.bypass.setToolTip("Hear the untouched mixture, as late as the separated one. Key B; hold space for a moment of it."
+                               "\n/bypass")
+        for where, meter in self.meters.items():
+            meter.setToolTip(f"Level of the {where}.\n/telemetry/meter/{where}")
+            self.spectrograms[where].setToolTip(f"Spectrum of the {where}, ten seconds.\n/telemetry/spectrum/{where}")
+        self.bypass.switched.connect(self._bypass_by_hand)
+        for strip in (self.remainder, self.wet):
+            strip.say.connect(self._say)
+        self._stems_row = QtWidgets.QHBoxLayout()
+        self._views = QtWidgets.QGridLayout()
+        for row, where in enumerate(self.spectrograms):
+            self._views.addWidget(self.spectrograms[where], row, 0)
+            self._views.addWidget(self.meters[where], row, 1)
+            self._views.setRowStretch(row, 1)
+        self._preset_rows = QtWidgets.QGridLayout()
+        self._body = QtWidgets.QWidget()
+        self._grid = QtWidgets.QGridLayout(self._body)
+        self._grid.addLayout(self._stems_row, 0, 0)
+        self._grid.addLayout(self._views, 0, 1)
+        self._grid.addLayout(self._preset_rows, 1, 0)
+        self._grid.addWidget(self.bypass, 1, 1)
+        self._grid.setColumnStretch(0, STRIPS_SHARE)
+        self._grid.setColumnStretch(1, VIEWS_SHARE)
+        self._grid.setRowStretch(0, 1)
+        self._waiting = Waiting(self.client.name)
+        column = QtWidgets.QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(self.status)
+        column.addWidget(self._waiting, 1)
+        column.addWidget(self._body, 1)
+        self._body.hide()
+
+    def _rebuild_strips(self, stems: Sequence[str]) -> None:
+        for strip in self.strips:
+            strip.deleteLater()
+        while self._stems_row.count():
+            self._stems_row.takeAt(0)
+        colours = stem_colours(stems)
+        self.strips = [StemStrip(stem, i, colours[stem]) for i, stem in enumerate(stems, 1)]
+        for strip in self.strips:
+            strip.say.connect(self._say)
+            strip.switched.connect(self._show_audible)
+            self._stems_row.addWidget(strip, 5)
+        self._grid.setColumnStretch(0, STRIPS_SHARE + EXTRA_SHARE * max(0, len(stems) - 4))
+        self._stems_row.addWidget(self.remainder, 4)
+        self._stems_row.addWidget(self.wet, 4)
+        self._waiting.hide()
+        self._body.show()
+        self._rescale()
+        self.setFocus()
+        for address, values in list(self.client.values.items()):
+            if address.startswith(("/stem/", "/run")):
+                self._hear(address, values)
+        self._show_audible()
+
+    def _rebuild_presets(self, names: Sequence[str]) -> None:
+        for button in self.presets:
+            self._preset_rows.removeWidget(button)
+            button.deleteLater()
+        self.presets = []
+        across = len(names) if len(names) <= ROW else math.ceil(len(names) / 2)
+        for i, name in enumerate(names, 1):
+            button = Button(name, NEUTRAL, f"F{i}" if i <= 12 else "", pixels=22)
+            keys = f" Key F{i};" if i <= 12 else ""
+            button.setToolTip(f"Preset {name}.{keys} P and shift+P step through the presets.\n/preset {name}")
+            button.clicked.connect(lambda _=False, name=name: self._choose(name))
+            button.light(name == self._preset)
+            button.rescale(self._unit)
+            self.presets.append(button)
+            self._preset_rows.addWidget(button, (i - 1) // across, (i - 1) % across)
+
+    def _hear(self, address: str, values: tuple) -> None:
+        # A message that does not fit the protocol is no reason to stop showing those that do.
+        try:
+            self._take(address, values)
+        except (TypeError, ValueError, LookupError, OverflowError):
+            return
+
+    def _take(self, address: str, values: tuple) -> None:
+        if self.status.hear(address, values):
+            if address == "/run":
+                self._show_run()
+        elif address == "/stems":
+            if values and [strip.name for strip in self.strips] != list(values):
+                self._rebuild_strips([str(value) for value in values])
+        elif address == "/presets":
+            if [button.text() for button in self.presets] != list(values):
+                self._rebuild_presets([str(value) for value in values])
+        elif address == "/preset":
+            self._show_preset(str(values[0]) if values else "")
+        elif address == "/bypass":
+            self.bypass.hear(bool(values[0]))
+            self._show_audible()
+        elif address.startswith("/telemetry/spectrum/"):
+            self.spectrograms[address.rpartition("/")[2]].hear(values[0])
+        elif address in ("/telemetry/meter/input", "/telemetry/meter/output"):
+            self.meters[address.rpartition("/")[2]].hear(float(values[0]), float(values[1]))
+        else:
+            any(strip.hear(address, values) for strip in (*self.strips, self.remainder, self.wet))
+
+    def _say(self, address: str, value: float | str) -> None:
+        self.client.send(address, value)
+
+    def _choose(self, name: str) -> None:
+        self._show_preset(name)
+        self.client.send("/preset", name)
+
+    def _show_preset(self, name: str) -> None:
+        self._preset = name
+        for button in self.presets:
+            button.light(button.text() == name)
+
+    def _bypass_by_hand(self, on: bool) -> None:
+        self._show_audible()
+        self.client.send("/bypass", int(on))
+
+    def _show_run(self) -> None:
+        single = self.client.values.get("/run", ("",))[0] == "single"
+        for strip in self.strips:
+            strip.show_run(single)
+
+    def _show_audible(self) -> None:
+        soloed = any(strip.solo.lit for strip in self.strips)
+        for strip in self.strips:
+            strip.silence(soloed and not strip.solo.lit)
+        for strip in (*self.strips, self.remainder, self.wet):
+            strip.dim(self.bypass.lit)
+
+    def _show_answering(self, answering: bool) -> None:
+        self.status.show_answering(answering)
+        if not answering:
+            for meter in (*self.meters.values(), *(strip.meter for strip in self.strips)):
+                meter.hear(0.0, 0.0)
+
+    def _tick(self) -> None:
+        now = time.monotonic()
+        self.bypass.tick()
+        self.status.tick()
+        for part in (*self.strips, self.remainder, self.wet, *self.meters.values(), *self.spectrograms.values()):
+            part.tick(now)
+
+    def _rescale(self) -> None:
+        self._unit = unit = min(self.width() / DESIGN[0], self.height() / DESIGN[1])
+        edge, gap = round(14 * unit), round(10 * unit)
+        self._grid.setContentsMargins(edge, edge, edge, edge)
+        self._grid.setSpacing(gap)
+        self._views.setVerticalSpacing(gap)
+        self._views.setHorizontalSpacing(round(4 * unit))
+        self._stems_row.setSpacing(gap)
+        self._preset_rows.setSpacing(round(6 * unit))
+        self._grid.setRowMinimumHeight(1, round(94 * unit))
+        QtWidgets.QToolTip.setFont(font(16 * unit))
+        for part in (self.status, self._waiting, self.bypass, *self.strips, self.remainder, self.wet, *self.presets,
+                     *self.meters.values(), *self.spectrograms.values()):
+            part.rescale(unit)
+
+    def resizeEvent(self, event: QtGui.QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._rescale()
+
+    def closeEvent(self, event: QtGui.QCloseEvent) -> None:
+        self._frame.stop()
+        self.client.close()
+        super().closeEvent(event)
+
+    def keyPressEvent(self, event: QtGui.QKeyEvent) -> None:
+        if event.isAutoRepeat():
+            return
+        shift = bool(event.modifiers() & QtCore.Qt.KeyboardModifier.ShiftModifier)
+        key, number = event.key(), digit(event)
+        if event.modifiers() & (QtCore.Qt.KeyboardModifier.ControlModifier | QtCore.Qt.KeyboardModifier.AltModifier
+                                | QtCore.Qt.KeyboardModifier.MetaModifier):
+            super().keyPressEvent(event)
+        elif number is not None and 1 <= number <= len(self.strips):
+            strip = self.strips[number - 1]
+            (strip.mute if shift else strip.solo).flip()
+        elif number == 0:
+            self._clear()
+        elif key == Keys.Key_B:
+            self.bypass.flip()
+        elif key == Keys.Key_Space and not self.bypass.lit:
+            self._momentary = True
+            self.bypass.switch(True)
+        elif key == Keys.Key_P and self.presets:
+            names = [button.text() for button in self.presets]
+            here = names.index(self._preset) if self._preset in names else -1 if not shift else 0
+            self._choose(names[(here + (-1 if shift else 1)) % len(names)])
+        elif Keys.Key_F1 <= key < int(Keys.Key_F1) + min(12, len(self.presets)):
+            self._choose(self.presets[int(key) - int(Keys.Key_F1)].text())
+        elif key == Keys.Key_F11 or (key == Keys.Key_Escape and self.isFullScreen()):
+            self.setWindowState(self.windowState() ^ QtCore.Qt.WindowState.WindowFullScreen)
+        else:
+            super().keyPressEvent(event)
+
+    def keyReleaseEvent(self, event: QtGui.QKeyEvent) -> None:
+        if event.key() == Keys.Key_Space and not event.isAutoRepeat():
+            self._end_momentary()
+
+    def changeEvent(self, event: QtCore.QEvent) -> None:
+        if event.type() == QtCore.QEvent.Type.ActivationChange and not self.isActiveWindow():
+            self._end_momentary()
+        super().changeEvent(event)
+
+    def _end_momentary(self) -> None:
+        if self._momentary:
+            self._momentary = False
+            self.bypass.switch(False)
+
+    def _clear(self) -> None:
+        for strip in self.strips:
+            for latch in (strip.solo, strip.mute):
+                if latch.lit:
+                    latch.flip()
+
+
+class Waiting(QtWidgets.QWidget):
+    """What stands in the window before a host has been heard."""
+
+    def __init__(self, target: str) -> None:
+        super().__init__()
+        self._target = target
+        self._unit = 1.0
+
+    def rescale(self, unit: float) -> None:
+        """Draw at `unit` screen pixels per design pixel."""
+        self._unit = unit
+        self.update()
+
+    def paintEvent(self, event: QtGui.QPaintEvent) -> None:
+        painter = QtGui.QPainter(self)
+        unit = self._unit
+        middle = QtCore.QRectF(0, self.height() / 2 - 60 * unit, self.width(), 60 * unit)
+        centre = QtCore.Qt.AlignmentFlag.AlignCenter
+        painter.setPen(TEXT)
+        painter.setFont(font(36 * unit, bold=True))
+        painter.drawText(middle, centre, f"Waiting for the host at {self._target}")
+        painter.setPen(DIM)
+        painter.setFont(font(24 * unit))
+        painter.drawText(middle.translated(0, 64 * unit), centre, "Start it with  python run_live.py")
+
+

@@ -1,0 +1,1 @@
+"""Networks, data, training and evaluation. Everything here but ``models.pretrained`` needs the ``train`` extra."""

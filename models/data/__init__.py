@@ -1,0 +1,1 @@
+"""Training data: the corpus of free stems, rendered pools, random remixes."""

@@ -1,0 +1,121 @@
+"""Pools of rendered audio: one long int16 array a stem, so that a training step only slices and mixes.
+
+Rendering ahead is what makes training cheap: decoding, resampling and synthesis happen once, and
+random remixes of a pool cost a memory copy.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import soxr
+
+from models.data.corpus import RATE, STEMS, Corpus, read_stereo
+from models.data.sequences import BassSampler, DrumSampler
+from models.data.tones import accompaniment, bass_line
+
+_LEVEL = 10 ** (-26 / 20)
+_SPEEDS = (1.0, 0.89, 1.12, 0.79, 1.26)
+
+
+def sounding(audio: np.ndarray, threshold: float = -55.0, pause: float = 0.4) -> np.ndarray:
+    """Return `audio` [samples, 2] with silences longer than `pause` seconds shortened to it."""
+    frame = 2205
+    count = len(audio) // frame
+    if count == 0:
+        return audio
+    level = np.sqrt(np.mean(audio[: count * frame].reshape(count, -1) ** 2, axis=1))
+    loud = level > 10 ** (threshold / 20)
+    hold = int(pause * RATE / frame)
+    keep = np.convolve(loud, np.ones(hold + 1), "full")[:count] > 0
+    return audio[: count * frame].reshape(count, frame, 2)[keep].reshape(-1, 2)
+
+
+def levelled(audio: np.ndarray) -> np.ndarray:
+    """Return int16 [samples, 2] whose sounding parts have an RMS of -26 dBFS."""
+    frame = 4410
+    count = max(1, len(audio) // frame)
+    power = np.mean(audio[: count * frame].reshape(count, -1) ** 2, axis=1)
+    loud = power[power > 0.03 * power.max()]
+    gain = _LEVEL / (np.sqrt(loud.mean()) + 1e-9) if power.max() > 1e-9 else 0.0
+    return (np.clip(audio * gain, -1, 1) * 32767).astype(np.int16)
+
+
+def _speeds(audio: np.ndarray, speeds: tuple[float, ...]) -> Iterator[np.ndarray]:
+    for speed in speeds:
+        yield audio if speed == 1.0 else soxr.resample(audio, RATE, int(RATE / speed), quality="MQ")
+
+
+def _songs(corpus: Corpus, split: str, stem: str) -> Iterator[np.ndarray]:
+    for song in corpus.songs(split):
+        audio = read_stereo(song / f"{stem}.ogg")
+        if np.abs(audio).max() > 1e-3:
+            yield from _speeds(sounding(audio), _SPEEDS if split == "train" else (1.0,))
+
+
+def _phrases(corpus: Corpus) -> Iterator[np.ndarray]:
+    rng = np.random.default_rng(1)
+    for speed in (1.0, 0.84, 1.19):
+        paths = corpus.phrases()
+        rng.shuffle(paths)
+        for path in paths:
+            phrase = next(_speeds(sounding(read_stereo(path)), (speed,)))
+            yield np.concatenate([phrase, np.zeros((int(rng.uniform(0, 0.6) * RATE), 2), np.float32)])
+
+
+def _rendered(render: Callable[[np.random.Generator, float], np.ndarray], minutes: float, seed: int) -> Iterator[np.ndarray]:
+    rng = np.random.default_rng(seed)
+    for _ in range(int(minutes * 60 / 16)):
+        yield render(rng, 16.0)
+
+
+def _render_stem(root: Path, stem: str, folder: Path, minutes: float) -> str:
+    corpus = Corpus(root)
+    groups: dict[str, Iterator[np.ndarray]] = {"songs": _songs(corpus, "train", stem)}
+    if stem == "vocals":
+        groups["phrases"] = _phrases(corpus)
+    elif stem == "drums":
+        groups["hits"] = _rendered(DrumSampler(corpus).pattern, minutes, 2)
+    elif stem == "bass":
+        groups["notes"] = _rendered(BassSampler(corpus).line, minutes, 3)
+        groups["tones"] = _rendered(bass_line, minutes, 4)
+    else:
+        groups["tones"] = _rendered(accompaniment, minutes, 5)
+    index, parts, position = {}, [], 0
+    for name, clips in groups.items():
+        start = position
+        for clip in clips:
+            part = levelled(clip)
+            parts.append(part)
+            position += len(part)
+        index[name] = [start, position]
+    np.save(folder / f"{stem}.npy", np.concatenate(parts))
+    (folder / f"{stem}.json").write_text(json.dumps(index))
+    return f"{stem}: " + ", ".join(f"{k} {(b - a) / RATE / 60:.0f} min" for k, (a, b) in index.items())
+
+
+def render_pool(root: Path, folder: Path, minutes: float = 40.0, workers: int = 2) -> None:
+    """Render the pool of the train split into `folder`; prints what each stem holds."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with ProcessPoolExecutor(workers) as executor:
+        jobs = [executor.submit(_render_stem, root, stem, folder, minutes) for stem in STEMS]
+        for job in jobs:
+            print(job.result(), flush=True)
+
+
+class Pool:
+    """A rendered pool, memory-mapped."""
+
+    def __init__(self, folder: Path) -> None:
+        self.audio = {stem: np.load(folder / f"{stem}.npy", mmap_mode="r") for stem in STEMS}
+        self.index = {stem: json.loads((folder / f"{stem}.json").read_text()) for stem in STEMS}
+
+    def draw(self, rng: np.random.Generator, stem: str, samples: int) -> int:
+        """Return a start position in the stem's array from which `samples` stay within one group."""
+        groups = list(self.index[stem].values())
+        start, end = groups[rng.integers(len(groups))]
+        return int(rng.integers(start, max(start + 1, end - samples)))

@@ -1,0 +1,92 @@
+"""Endless random remixes of a pool, in lanes whose music runs on from batch to batch.
+
+A lane plays a scene (one source a stem, with its own gain, equaliser and stereo place) for a few
+batches and then changes to another, the way a set does, so that a network with state learns to cope.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.data.corpus import RATE, STEMS
+from models.data.pool import Pool
+
+# Mean level of each stem in dB; what free songs and pop records have in common.
+_BALANCE = {"vocals": -3.0, "drums": 2.0, "bass": 2.0, "other": -3.0}
+
+
+@dataclass
+class _Scene:
+    position: list[int]
+    matrix: np.ndarray  # [stems, 2, 2]: gain, polarity, swap, width and pan of each stem
+    curve: np.ndarray  # [stems, bins]: equaliser
+    left: int
+
+
+class Remix:
+    """Batches of stem spectra.
+
+    `next()` returns the spectra of the stems, float32 [lanes, stems, 2, frames, bins, 2] with real and
+    imaginary parts last, and the equaliser of each, [lanes, stems, bins], still to be applied.
+    """
+
+    def __init__(self, pool: Pool, lanes: int, frames: int, hop: int, window: np.ndarray, seed: int) -> None:
+        self.pool, self.frames, self.hop = pool, frames, hop
+        self.window = torch.from_numpy(window.astype(np.float32))
+        self.rng = np.random.default_rng(seed)
+        self.n_fft = len(window)
+        self.samples = (frames - 1) * hop + self.n_fft
+        self.scenes = [self._scene() for _ in range(lanes)]
+
+    def _curve(self) -> np.ndarray:
+        if self.rng.random() < 0.4:
+            return np.ones(self.n_fft // 2 + 1, np.float32)
+        octave = np.log2(np.maximum(np.arange(self.n_fft // 2 + 1), 1) * RATE / self.n_fft / 30)
+        knots = self.rng.normal(0, 3.5, 11)
+        return (10 ** (np.interp(octave, np.arange(11), knots) / 20)).astype(np.float32)
+
+    def _scene(self) -> _Scene:
+        rng = self.rng
+        spread = rng.choice([3.0, 6.0])
+        balance = rng.random() < 0.7
+        gains = np.array([10 ** ((_BALANCE[s] * balance + rng.normal(0, spread)) / 20) for s in STEMS])
+        present = rng.random(len(STEMS)) > 0.13
+        if rng.random() < 0.06 or not present.any():
+            present = np.arange(len(STEMS)) == rng.integers(len(STEMS))
+        gains = gains * present
+        # The pool lies at -26 dBFS; land the mixture anywhere between quiet and hot.
+        gains *= 10 ** (rng.uniform(-10, 14) / 20) / np.sqrt(np.sum(gains**2))
+        matrix = np.zeros((len(STEMS), 2, 2), np.float32)
+        for i in range(len(STEMS)):
+            side = rng.uniform(0, 1.3) if rng.random() < 0.4 else 1.0
+            place = np.array([[1 + side, 1 - side], [1 - side, 1 + side]]) / 2
+            pan = np.clip(rng.normal(0, 0.15 if STEMS[i] == "other" else 0.05), -0.5, 0.5)
+            place = np.diag([1 - pan, 1 + pan]) @ place
+            if rng.random() < 0.5:
+                place = place[::-1]
+            matrix[i] = place * gains[i] * rng.choice([-1, 1])
+        left = int(rng.integers(2, 7))
+        length = left * self.frames * self.hop + self.n_fft
+        position = [self.pool.draw(rng, s, length) for s in STEMS]
+        curve = np.stack([self._curve() for _ in STEMS])
+        return _Scene(position, matrix, curve, left)
+
+    def next(self) -> tuple[Tensor, Tensor]:
+        audio = np.zeros((len(self.scenes), len(STEMS), self.samples, 2), np.float32)
+        curves = np.zeros((len(self.scenes), len(STEMS), self.n_fft // 2 + 1), np.float32)
+        for lane, scene in enumerate(self.scenes):
+            if scene.left == 0:
+                scene = self.scenes[lane] = self._scene()
+            for i, stem in enumerate(STEMS):
+                curves[lane, i] = scene.curve[i]
+                if scene.matrix[i].any():
+                    part = self.pool.audio[stem][scene.position[i] : scene.position[i] + self.samples]
+                    audio[lane, i, : len(part)] = part.astype(np.float32) @ (scene.matrix[i].T / 32768)
+                scene.position[i] += self.frames * self.hop
+            scene.left -= 1
+        frames = torch.from_numpy(audio).transpose(2, 3).unfold(-1, self.n_fft, self.hop)
+        return torch.view_as_real(torch.fft.rfft(frames * self.window)), torch.from_numpy(curves)

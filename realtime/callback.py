@@ -1,0 +1,197 @@
+"""What happens when the device asks for a block: one function of plain arrays, compiled or not.
+
+`exchange` takes the block into the input ring and plays what is due. It never waits, and compiled
+it neither allocates nor runs Python. `exchange_python` is the same function uncompiled.
+
+What is played at position p is r x(p) + (1 - r a(p)) g d(p): x is the wet sample, already weighted
+by a, d the dry sample and g the fill gain. The weight a is 1 where the wet sound is whole, falls
+over the overlap-add tail behind its end, and is 0 beyond. The mix r shrinks whenever a rises, so
+that r a never jumps up; where the sound is whole it grows to 1 within a hop.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from functools import lru_cache
+
+import numpy as np
+
+from realtime.atomics import compiled, load_acquire, njit, store_release
+
+# Layout of the shared int64 words. What one thread writes stays 128 bytes from what the other does.
+IN_HEAD = 0  # callback: input positions below this are in the ring
+OUT_POSITION = 1  # callback: next position to be played
+CALLBACKS, XRUNS, GAPS, GAP_SAMPLES, LARGEST_BLOCK = 2, 3, 4, 5, 6  # callback: counters
+SEQUENCE = 32  # inference: number of publications; the last one is in slot SEQUENCE % SLOTS
+SLOTS = 8  # a callback may read a slot while the next ones are filled
+ENDS = 48  # inference, per slot: wet positions below this are in the ring
+TAIL_STARTS, TAIL_ENDS = 56, 64  # inference, per slot: positions of the tail; only what is not below ENDS counts
+WHOLE = 72  # inference, per slot: from here to the end nothing was skipped
+LATENCY, HOP = 80, 81  # constants
+WORDS = 96
+
+# Layout of the callback's own float64 state.
+MIX, WEIGHT, FILL = 0, 1, 2
+
+# Layout of the user data: shapes, then addresses, of what `exchange` takes.
+IN_CHANNELS, OUT_CHANNELS, IN_CAPACITY, OUT_CAPACITY, TAIL = 0, 1, 2, 3, 4
+ADDRESSES = 8
+USER_DATA = 16
+
+XRUN_FLAGS = 15  # PortAudio: input underflow 1, input overflow 2, output underflow 4, output overflow 8
+
+
+def _copy_rows_loop(target, to, source, since, count):
+    for i in range(count):
+        for c in range(target.shape[1]):
+            target[to + i, c] = source[since + i, c]
+
+
+def _copy_rows_slice(target, to, source, since, count):
+    target[to : to + count] = source[since : since + count]
+
+
+# A slice assignment may allocate when compiled, and a loop is slow when not.
+_copy_rows = compiled(_copy_rows_loop) if njit else _copy_rows_slice
+
+
+def exchange_python(
+    block_in, block_out, flags, words, state, in_ring, out_ring, weight_ring, tails, fills, weights
+) -> None:
+    """Take a block in, play a block out.
+
+    `block_in` float32 [n, in_channels], `block_out` float32 [n, out_channels], `flags` PortAudio's
+    status flags. `words` int64 [WORDS] and `state` float64 [3] as laid out above; `in_ring` float32
+    [2^k, in_channels], `out_ring` float32 [2^m, out_channels], `weight_ring` float32 [2^m]; `tails`
+    float32 [SLOTS, tail, out_channels], `fills` float64 [SLOTS], `weights` float32 [tail], below 1.
+    """
+    total = block_out.shape[0]
+    in_channels = in_ring.shape[1]
+    out_channels = out_ring.shape[1]
+    in_capacity = in_ring.shape[0]
+    out_capacity = out_ring.shape[0]
+    in_mask = in_capacity - 1
+    out_mask = out_capacity - 1
+    latency = words[LATENCY]
+    step = 1.0 / words[HOP]
+    r = float(state[MIX])
+    last = float(state[WEIGHT])
+    g = float(state[FILL])
+    words[CALLBACKS] += 1
+    if flags & XRUN_FLAGS:
+        words[XRUNS] += 1
+    words[LARGEST_BLOCK] = max(words[LARGEST_BLOCK], total)
+
+    done = 0
+    while done < total:
+        # A reader of the ring relies on no more than this much being overwritten at a time.
+        count = min(total - done, in_capacity // 8)
+        head = words[IN_HEAD]
+        at = head & in_mask
+        first = min(count, in_capacity - at)
+        _copy_rows(in_ring, at, block_in, done, first)
+        _copy_rows(in_ring, 0, block_in, done + first, count - first)
+        store_release(words, IN_HEAD, head + count)
+
+        slot = load_acquire(words, SEQUENCE) % SLOTS
+        end = words[ENDS + slot]
+        whole = words[WHOLE + slot]
+        tail_start = words[TAIL_STARTS + slot]
+        tail_end = words[TAIL_ENDS + slot]
+        fill = float(fills[slot])
+        since = head - latency
+        i = 0
+        while i < count:
+            p = since + i
+            if p < 0:
+                run = min(count - i, -p)
+                block_out[done + i : done + i + run] = 0.0
+                i += run
+                continue
+            at = p & out_mask
+            if r == 1.0 and last == 1.0 and whole <= p < end:
+                run = min(count - i, end - p, out_capacity - at)
+                _copy_rows(block_out, done + i, out_ring, at, run)
+                g = fill
+                i += run
+                continue
+            weight = 0.0
+            if p < end:
+                weight = float(weight_ring[at])
+            elif p < tail_end:
+                weight = float(weights[p - tail_start])
+            if weight > last:
+                r *= last / weight
+            if weight == 1.0:
+                r = min(1.0, r + step)
+            else:
+                words[GAP_SAMPLES] += 1
+                if last == 1.0:
+                    words[GAPS] += 1
+            last = weight
+            # A gain that is heard glides.
+            g = fill if r * weight == 1.0 else g + (fill - g) * step
+            dry = (1.0 - r * weight) * g
+            for c in range(out_channels):
+                wet = 0.0
+                if p < end:
+                    wet = float(out_ring[at, c])
+                elif p < tail_end:
+                    wet = float(tails[slot, p - tail_start, c])
+                block_out[done + i, c] = r * wet + dry * float(in_ring[p & in_mask, c % in_channels])
+            i += 1
+        store_release(words, OUT_POSITION, since + count)
+        done += count
+    state[MIX] = r
+    state[WEIGHT] = last
+    state[FILL] = g
+
+
+exchange = compiled(exchange_python)
+
+if njit:
+    from numba import carray, cfunc, types
+    from numba.extending import intrinsic
+
+    @intrinsic
+    def _pointer(typing, address):
+        def generate(context, builder, signature, arguments):
+            return builder.inttoptr(arguments[0], context.get_value_type(types.voidptr))
+
+        return types.voidptr(types.int64), generate
+
+    def _stream_callback(block_in, block_out, frames, time, flags, user_data):
+        user = carray(user_data, (USER_DATA,), np.int64)
+        n = np.int64(frames)
+        ins, outs, tail = user[IN_CHANNELS], user[OUT_CHANNELS], user[TAIL]
+        exchange(
+            carray(block_in, (n, ins), np.float32),
+            carray(block_out, (n, outs), np.float32),
+            np.int64(flags),
+            carray(_pointer(user[ADDRESSES]), (WORDS,), np.int64),
+            carray(_pointer(user[ADDRESSES + 1]), (3,), np.float64),
+            carray(_pointer(user[ADDRESSES + 2]), (user[IN_CAPACITY], ins), np.float32),
+            carray(_pointer(user[ADDRESSES + 3]), (user[OUT_CAPACITY], outs), np.float32),
+            carray(_pointer(user[ADDRESSES + 4]), (user[OUT_CAPACITY],), np.float32),
+            carray(_pointer(user[ADDRESSES + 5]), (SLOTS, tail, outs), np.float32),
+            carray(_pointer(user[ADDRESSES + 6]), (SLOTS,), np.float64),
+            carray(_pointer(user[ADDRESSES + 7]), (tail,), np.float32),
+        )
+        return 0  # paContinue
+
+
+@lru_cache(maxsize=1)
+def stream_callback():
+    """Return `exchange` as a compiled PaStreamCallback (numba CFunc), or None where numba is missing.
+
+    Its user data is the address of int64 [USER_DATA]; its blocks are interleaved float32.
+    """
+    if njit is None:
+        return None
+    unsigned_long = types.uint32 if ctypes.sizeof(ctypes.c_ulong) == 4 else types.uint64
+    pointer = types.voidptr
+    signature = types.int32(pointer, pointer, unsigned_long, pointer, unsigned_long, pointer)
+    try:
+        return cfunc(signature, cache=True)(_stream_callback)
+    except RuntimeError:  # nowhere to write a cache
+        return cfunc(signature)(_stream_callback)

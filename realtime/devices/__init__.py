@@ -1,0 +1,36 @@
+"""Where blocks come from and go to. The host chooses a device; each feeds a bridge."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from realtime.bridge import Bridge
+
+
+class Device(Protocol):
+    """A duplex stream of float32 blocks.
+
+    `block` is the block size in samples, or None where it varies. `input_latency` and
+    `output_latency` are what the device reports, in samples. `error` is a sentence once the device
+    has stopped by itself.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def rate(self) -> int: ...
+    @property
+    def block(self) -> int | None: ...
+    @property
+    def in_channels(self) -> int: ...
+    @property
+    def out_channels(self) -> int: ...
+    @property
+    def input_latency(self) -> int: ...
+    @property
+    def output_latency(self) -> int: ...
+    @property
+    def error(self) -> str | None: ...
+    def start(self, bridge: Bridge) -> None: ...
+    def stop(self) -> None: ...
+    def active(self) -> bool: ...

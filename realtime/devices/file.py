@@ -1,0 +1,137 @@
+"""Audio files as the source and the sink of a stream."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+
+from realtime.errors import HostError
+
+CHUNK = 1 << 16
+# What libsndfile logs where a WAV or AIFF header promises more bytes than follow: "data : 100 (should be 60)".
+_SHORT = re.compile(r"^\s*(?:data|SSND)\s*:\s*(\d+) \(should be (\d+)\)", re.MULTILINE)
+# Streamed WAV files carry a placeholder instead of a length.
+_PLACEHOLDER = 0xFFFFFF00
+_AUTO_DOWNGRADE = 0x1210  # libsndfile's SFC_RF64_AUTO_DOWNGRADE
+
+
+class FileSource:
+    """Reads `path` as float32 at `rate` Hz, resampled where the file has another rate.
+
+    The file is decoded once on opening, so that a damaged one is refused (HostError) before the
+    music starts. Samples that are not finite become 0; `notice` says how many. `frames` is the
+    length at `rate`, `channels` the file's own.
+    """
+
+    def __init__(self, path: str | Path, rate: int) -> None:
+        self.path = Path(path)
+        self.rate = rate
+        bad, frames = self._scan()
+        self._file = _open(self.path)
+        self.channels: int = self._file.channels
+        self.file_rate: int = self._file.samplerate
+        self.frames = frames if self.file_rate == rate else round(frames * rate / self.file_rate)
+        self.notice: str | None = None
+        if bad:
+            self.notice = f"{self.path.name} has {bad} samples that are not numbers; they are played as silence."
+        self._resampler = None
+        if self.file_rate != rate:
+            self._resampler = soxr.ResampleStream(self.file_rate, rate, self.channels, dtype="float32", quality="VHQ")
+        self._ready = np.zeros((0, self.channels), np.float32)
+        self._ended = False
+        self._given = 0
+
+    def read(self, n: int) -> np.ndarray:
+        """Return the next samples, float32 [n, channels], fewer at the end. Raises HostError if the file fails."""
+        n = min(n, self.frames - self._given)
+        while len(self._ready) < n and not self._ended:
+            self._ready = np.concatenate([self._ready, self._more(n)])
+        rows, self._ready = self._ready[:n], self._ready[n:]
+        self._given += len(rows)
+        return rows
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def _more(self, n: int) -> np.ndarray:
+        rows = _clean(_read(self._file, self.path, max(n, 4096)))[0]
+        self._ended = len(rows) == 0
+        if self._resampler is None:
+            return rows
+        return self._resampler.resample_chunk(rows, last=self._ended)
+
+    def _scan(self) -> tuple[int, int]:
+        with _open(self.path) as file:
+            short = _SHORT.search(file.extra_info)
+            if short and int(short[2]) < int(short[1]) < _PLACEHOLDER:
+                raise _truncated(self.path, int(short[2]) / int(short[1]))
+            bad = frames = 0
+            while len(rows := _read(file, self.path, CHUNK)):
+                bad += _clean(rows)[1]
+                frames += len(rows)
+            if frames == 0:
+                raise HostError(f"{self.path} holds no audio; choose another file.")
+            # The announced length of some compressed formats is an estimate.
+            if frames < 0.98 * file.frames:
+                raise _truncated(self.path, frames / file.frames)
+        return bad, frames
+
+
+class FileSink:
+    """Writes float32 [n, channels] blocks to a WAV file of 32-bit floats, RF64 beyond 4 GB. Raises HostError."""
+
+    def __init__(self, path: str | Path, rate: int, channels: int) -> None:
+        self.path = Path(path)
+        try:
+            self._file = soundfile.SoundFile(self.path, "w", rate, channels, "FLOAT", format="RF64")
+        except (soundfile.SoundFileError, OSError) as problem:
+            raise HostError(f"{self.path} cannot be written ({problem}); choose a folder you may write to.") from None
+        try:
+            soundfile._snd.sf_command(self._file._file, _AUTO_DOWNGRADE, soundfile._ffi.NULL, 1)
+        except AttributeError:
+            pass  # stays RF64, which is valid at any length
+
+    def write(self, block: np.ndarray) -> None:
+        """Append `block`. Raises HostError where the disk refuses."""
+        try:
+            self._file.write(block)
+        except (soundfile.SoundFileError, OSError) as problem:
+            raise HostError(f"writing {self.path} failed ({problem}); the recording ends here.") from None
+
+    def close(self) -> None:
+        """Finish the file."""
+        self._file.close()
+
+
+def _open(path: Path) -> soundfile.SoundFile:
+    if not path.is_file():
+        raise HostError(f"there is no file {path}; check the path.")
+    if path.stat().st_size == 0:
+        raise HostError(f"{path} is empty; choose another file.")
+    try:
+        return soundfile.SoundFile(path)
+    except (soundfile.SoundFileError, OSError) as problem:
+        formats = ", ".join(sorted(soundfile.available_formats()))
+        raise HostError(f"{path} cannot be read as audio ({problem}); it may be damaged. Readable: {formats}.") from None
+
+
+def _read(file: soundfile.SoundFile, path: Path, n: int) -> np.ndarray:
+    try:
+        return file.read(n, dtype="float32", always_2d=True)
+    except (soundfile.SoundFileError, OSError) as problem:
+        raise HostError(f"{path} is damaged ({problem}); choose another copy.") from None
+
+
+def _clean(rows: np.ndarray) -> tuple[np.ndarray, int]:
+    finite = np.isfinite(rows)
+    bad = rows.size - int(np.count_nonzero(finite))
+    return (np.where(finite, rows, np.float32(0)) if bad else rows), bad
+
+
+def _truncated(path: Path, share: float) -> HostError:
+    return HostError(f"{path} is cut short: only {share:.0%} of the audio it announces is there; choose another copy.")

@@ -1,0 +1,243 @@
+"""A separator: an ONNX file that keeps the contract, and a runner that calls it without copies.
+
+Inputs `mixture` [1, 2*channels, frames, bins], `condition` [stems, width], `state_0`..; outputs
+`estimate` [stems, 2*channels, frames, bins], `next_state_0`..; all float32. Per channel the spectrum's
+real part comes first, then the imaginary one. `stems` is the one symbolic dimension and may also lead
+a state; `width` is the number of stem names. A state of zeros is the start of a stream.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import math
+import platform
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from realtime.errors import HostError
+from realtime.metadata import KEY, Metadata
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+CPU = ("CPUExecutionProvider",)
+STEMS = "stems"
+
+
+@dataclass(frozen=True)
+class State:
+    """One carried state: its `shape`, whose first entry is replaced by the stems asked for if `per_stem`."""
+
+    shape: tuple[int, ...]
+    per_stem: bool
+
+    def zeros(self, stems: int) -> np.ndarray:
+        """Return the state at the start of a stream, float32."""
+        return np.zeros((stems, *self.shape[1:]) if self.per_stem else self.shape, np.float32)
+
+
+class Separator:
+    """A separator file that has been checked: `path`, `metadata` and the shapes of its `states`."""
+
+    def __init__(
+        self, path: Path, model: bytes, metadata: Metadata, states: tuple[State, ...], providers: tuple[str, ...]
+    ) -> None:
+        self.path = path
+        self.metadata = metadata
+        self.states = states
+        self._model = model
+        self._providers = providers
+
+    @classmethod
+    def load(cls, path: str | Path, providers: tuple[str, ...] | list[str] = CPU) -> Separator:
+        """Return the separator at `path`, to run on the first of `providers` that works.
+
+        Raises HostError naming the clause of the contract that the file breaks.
+        """
+        path = Path(path)
+        try:
+            model = path.read_bytes()
+        except OSError as error:
+            raise HostError(f"separator {path} cannot be read ({error.strerror}), so it was not loaded") from None
+        try:
+            # Unoptimised, because it only answers questions: every runner makes its own session.
+            session = _session(model, CPU, optimise=False)
+            text = session.get_modelmeta().custom_metadata_map.get(KEY)
+            if text is None:
+                raise HostError(f"it carries no metadata under the key '{KEY}'")
+            metadata = Metadata.from_json(text)
+            states = _check(session, metadata)
+        except HostError as error:
+            raise HostError(f"separator {path} was not loaded: {error}") from None
+        return cls(path, model, metadata, states, tuple(providers))
+
+    def runner(self, stems: int, frames: int | None = None) -> Runner:
+        """Return a runner for `stems` conditions at a time: 1 in single, all of them in stems.
+
+        `frames` may name the frames per call, which the file fixes. Raises HostError where it differs.
+        """
+        if stems < 1:
+            raise HostError(f"a separator runs at least one condition at a time, not {stems}")
+        if frames not in (None, self.metadata.frames):
+            raise HostError(
+                f"separator '{self.metadata.name}' takes {self.metadata.frames} frames per call, not {frames}"
+            )
+        return Runner(self, stems, _session(self._model, self._providers, stems=stems))
+
+
+class Runner:
+    """A bound separator: fill `mixture` and `condition`, call `run`, read `estimate`.
+
+    The three arrays are the network's own memory, float32: `mixture` [1, 2*channels, frames, bins],
+    `condition` [stems, width] (all zeros at first) and `estimate` [stems, 2*channels, frames, bins].
+    Not to be used from two threads at a time. Call `flush_denormals` first on the thread that runs it.
+    """
+
+    def __init__(self, separator: Separator, stems: int, session: onnxruntime.InferenceSession) -> None:
+        metadata = separator.metadata
+        shape = (2 * metadata.channels, metadata.frames, metadata.bins)
+        self.mixture = np.zeros((1, *shape), np.float32)
+        self.condition = np.zeros((stems, len(metadata.stems)), np.float32)
+        self.estimate = np.zeros((stems, *shape), np.float32)
+        self.providers: tuple[str, ...] = tuple(session.get_providers())
+        self._session = session
+        self._states = [[state.zeros(stems) for state in separator.states] for _ in range(2)]
+        # Two sets, so that no state is ever read and written in one run, and none is copied between runs.
+        self._bindings = [self._bind(self._states[turn], self._states[1 - turn]) for turn in range(2)]
+        self._turn = 0
+
+    def _bind(self, before: list[np.ndarray], after: list[np.ndarray]) -> onnxruntime.IOBinding:
+        value = _onnxruntime().OrtValue.ortvalue_from_numpy
+        binding = self._session.io_binding()
+        binding.bind_ortvalue_input("mixture", value(self.mixture))
+        binding.bind_ortvalue_input("condition", value(self.condition))
+        binding.bind_ortvalue_output("estimate", value(self.estimate))
+        for index, (source, target) in enumerate(zip(before, after, strict=True)):
+            binding.bind_ortvalue_input(f"state_{index}", value(source))
+            binding.bind_ortvalue_output(f"next_state_{index}", value(target))
+        return binding
+
+    def run(self) -> None:
+        """Compute `estimate` from `mixture` and `condition` and move the states on by `frames`."""
+        self._session.run_with_iobinding(self._bindings[self._turn])
+        self._turn ^= 1
+
+    def reset(self) -> None:
+        """Return to the start of a stream: what follows replays bit-exactly."""
+        for states in self._states:
+            for state in states:
+                state.fill(0)
+        self._turn = 0
+
+    def finite(self) -> bool:
+        """Return whether the last estimate is free of infinities and NaN (which states would carry on)."""
+        # max and min keep NaN and, unlike a sum, warn of nothing.
+        return math.isfinite(self.estimate.max()) and math.isfinite(self.estimate.min())
+
+
+def flush_denormals() -> bool:
+    """Make the calling thread take denormal numbers for zero; return whether it now does.
+
+    States that decay in silence end in denormals, which cost a CPU many times the work. ONNX Runtime's
+    own option reaches only the thread that makes the process's first session, and those started by it.
+    """
+    if sys.platform == "win32":
+        current = ctypes.c_uint()
+        ctypes.CDLL("ucrtbase")._controlfp_s(ctypes.byref(current), 0x01000000, 0x03000000)
+    else:
+        # Where fenv_t keeps the control word (offset in bytes), and the bits of flush-to-zero in it.
+        layout = {
+            ("linux", "x86_64"): (28, 0x8040),
+            ("linux", "aarch64"): (0, 1 << 24),
+            ("darwin", "x86_64"): (4, 0x8040),
+            ("darwin", "arm64"): (8, 1 << 24),
+        }.get((sys.platform, platform.machine()))
+        if layout is not None:
+            offset, bits = layout
+            library = ctypes.CDLL(None)
+            environment = ctypes.create_string_buffer(64)
+            library.fegetenv(environment)
+            word = ctypes.c_uint32.from_buffer(environment, offset)
+            word.value |= bits
+            library.fesetenv(environment)
+    smallest = np.full(1, 1.2e-38, np.float32)
+    return bool((smallest * np.float32(0.5))[0] == 0)
+
+
+def _onnxruntime():
+    try:
+        import onnxruntime
+    except ImportError:
+        raise HostError(
+            "separators need ONNX Runtime, which is not installed: install one of the extras, "
+            "pip install 'lasaft-live[cpu]' or, with an NVIDIA card, 'lasaft-live[gpu]'"
+        ) from None
+    return onnxruntime
+
+
+def _session(
+    model: bytes, providers: tuple[str, ...], stems: int | None = None, optimise: bool = True
+) -> onnxruntime.InferenceSession:
+    ort = _onnxruntime()
+    options = ort.SessionOptions()
+    # One thread, the caller's: a pool would fight the audio thread for the cores and spin while idle.
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.set_denormal_as_zero", "1")
+    # The arena and the memory pattern stay on: after the first run nothing is allocated any more.
+    options.log_severity_level = 3
+    if stems is not None:
+        options.add_free_dimension_override_by_name(STEMS, stems)
+    if not optimise:
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    try:
+        return ort.InferenceSession(model, options, providers=list(providers))
+    except Exception as error:  # noqa: BLE001 - its exceptions have no base of their own
+        reason = re.sub(r"\s+", " ", str(error)).strip()[:200]
+        raise HostError(f"it is not an ONNX file this ONNX Runtime ({ort.__version__}) can open ({reason})") from None
+
+
+def _check(session: onnxruntime.InferenceSession, metadata: Metadata) -> tuple[State, ...]:
+    """Return the states of a session whose inputs and outputs keep the contract that `metadata` states."""
+    inputs = {value.name: value for value in session.get_inputs()}
+    outputs = {value.name: value for value in session.get_outputs()}
+    count = sum(name.startswith("state_") for name in inputs)
+    _names("inputs", inputs, ["mixture", "condition", *(f"state_{index}" for index in range(count))])
+    _names("outputs", outputs, ["estimate", *(f"next_state_{index}" for index in range(count))])
+    for name, value in (inputs | outputs).items():
+        if value.type != "tensor(float)":
+            raise HostError(f"'{name}' is of type {value.type}, where the contract wants float32")
+    spectrum = [2 * metadata.channels, metadata.frames, metadata.bins]
+    _shape(inputs["mixture"], [1, *spectrum])
+    _shape(inputs["condition"], [STEMS, len(metadata.stems)])
+    _shape(outputs["estimate"], [STEMS, *spectrum])
+    states = []
+    for index in range(count):
+        shape = inputs[f"state_{index}"].shape
+        per_stem = shape[:1] == [STEMS]
+        if not all(isinstance(size, int) and size > 0 for size in shape[per_stem:]):
+            raise HostError(f"'state_{index}' is {_shown(shape)}, where only its first dimension may be '{STEMS}'")
+        _shape(outputs[f"next_state_{index}"], shape)
+        states.append(State((1, *shape[1:]) if per_stem else tuple(shape), per_stem))
+    return tuple(states)
+
+
+def _names(kind: str, found: dict, wanted: list[str]) -> None:
+    if sorted(found) != sorted(wanted):
+        raise HostError(f"its {kind} are {', '.join(found)}, where the contract wants {', '.join(wanted)}")
+
+
+def _shape(value, wanted: list) -> None:
+    if list(value.shape) != wanted:
+        raise HostError(f"'{value.name}' is {_shown(value.shape)}, where the contract wants {_shown(wanted)}")
+
+
+def _shown(shape: list) -> str:
+    return "[" + ", ".join(str(size) for size in shape) + "]"

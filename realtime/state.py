@@ -1,0 +1,275 @@
+"""The state of the controls: validates messages, applies them in the order of time, and feeds the engine."""
+
+from __future__ import annotations
+
+import heapq
+import threading
+import time
+from bisect import bisect
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple, Protocol
+
+from realtime import gainlaw
+from realtime.control import Control, Refused, Value, below, controls_for, twin_of
+from realtime.presets import presets_for
+from realtime.telemetry import Telemetry
+
+# Seconds before its due time that a change goes to the engine, so that it lands on its sample.
+AHEAD = 0.1
+FURTHEST = 3600.0
+MOST_WAITING = 10_000
+# Every change that is made at once is folded into those handed over, so their number bounds its cost.
+MOST_HANDED = 256
+
+
+@dataclass(frozen=True)
+class Mix:
+    """What the engine mixes from some sample on.
+
+    `gains` is linear per stem, after mute and solo, 0..1.995; `wet` is 0..1, 0 in bypass;
+    `remainder` is the linear gain of the mixture minus what was taken; `glide` is in seconds.
+    """
+
+    gains: tuple[float, ...]
+    wet: float
+    remainder: float
+    glide: float
+
+
+class Link(Protocol):
+    """The way to the engine. Its methods are quick and may be called from any thread."""
+
+    def submit(self, mix: Mix, at: int | None) -> None:
+        """Make `mix` the one from stream position `at` on, in samples; None, or a position gone by: at once.
+
+        It takes the place of every mix that still waits for `at` or later; None that of all that wait.
+        The state submits those again, with this change in them.
+        """
+
+    def position(self, wall: float) -> int | None:
+        """Return the stream position for wall-clock time `wall`, seconds since 1970; None if not running."""
+
+    def telemetry(self) -> Telemetry | None:
+        """Return the latest snapshot; None if not running."""
+
+
+class Message(NamedTuple):
+    """An address and its arguments."""
+
+    address: str
+    values: tuple[object, ...] = ()
+
+
+@dataclass(frozen=True)
+class Change:
+    """Messages that happen at one instant, all or none. `due` is in seconds since 1970, None is now."""
+
+    messages: tuple[Message, ...]
+    due: float | None = None
+
+
+@dataclass(frozen=True, order=True)
+class _Scheduled:
+    due: float
+    arrival: int
+    messages: tuple[Message, ...] = field(compare=False)
+    at: int | None = field(compare=False, default=None)
+
+
+class ControlState:
+    """The values of all controls of a host with `stems`; every change becomes one Mix for `link`.
+
+    The engine is given nothing at construction: start it with `mix`. `clock` returns seconds since 1970.
+    All methods may be called from any thread. Raises HostError for stems that OSC cannot address.
+    """
+
+    def __init__(self, stems: Sequence[str], link: Link, clock: Callable[[], float] = time.time) -> None:
+        self.stems = tuple(stems)
+        self.link = link
+        self.controls = controls_for(stems)
+        self.late = 0
+        self._presets = presets_for(stems)
+        self._stem_addresses = [(f"/stem/{stem}/gain", f"/stem/{stem}/mute", f"/stem/{stem}/solo") for stem in stems]
+        self.clock = clock
+        self._lock = threading.RLock()
+        self._watchers: list[Callable[[set[str]], None]] = []
+        self._values = {c.address: c.default for c in self.controls.values() if c.default is not None}
+        self._waiting: list[_Scheduled] = []
+        self._handed: list[_Scheduled] = []
+        self._waiting_messages = 0
+        self._arrivals = 0
+
+    @property
+    def mix(self) -> Mix:
+        """The Mix of the values as they are now."""
+        with self._lock:
+            return self._mix_of(self._values)
+
+    def value(self, address: str) -> tuple[Value, ...] | None:
+        """Return the value of `address`, None where it is not known (yet). Raises Refused if it has none."""
+        control = self.control(address)
+        if control.access == "write":
+            raise Refused(address, f"{address} has no value to get")
+        if control.kind == "text":
+            parent = self.controls[address.removesuffix("/str")]
+            return (parent.text(self._values[parent.address][0]),)
+        return self._values.get(address)
+
+    def control(self, address: str) -> Control:
+        """Return the control at `address`, taken literally. Raises Refused where there is none."""
+        control = self.controls.get(address)
+        if control is not None:
+            return control
+        if below("/stem", address):
+            known = f"the stems are {', '.join(self.stems)}, each with gain, mute and solo"
+            raise Refused(address, f"there is no {address[:80]}; {known}; nothing was changed")
+        hint = "; patterns are not expanded" if set("*?[{") & set(address) else ""
+        known = f"`run_live.py osc` lists the addresses{hint}"
+        raise Refused(address, f"there is no {address[:80]}; {known}; nothing was changed")
+
+    def with_twins(self, addresses: Iterable[str]) -> list[str]:
+        """Return `addresses` in the order of the table, each followed by its display twin where it has one."""
+        wanted = set(addresses)
+        wanted |= {twin_of(a) for a in wanted if self.controls[a].text}
+        return [address for address in self.controls if address in wanted]
+
+    def watch(self, watcher: Callable[[set[str]], None]) -> None:
+        """Have `watcher` called with the addresses whose values changed, twins left out; it must return at once."""
+        self._watchers.append(watcher)
+
+    def set(self, address: str, *values: object) -> None:
+        """Apply one message now. Raises Refused and changes nothing where it does not fit."""
+        self.apply([Change((Message(address, values),))])
+
+    def set_info(self, address: str, value: Value | tuple[Value, ...]) -> None:
+        """Set a value that clients only read, such as /mode. Raises Refused where it does not fit the table."""
+        control = self.control(address)
+        if control.kind != "info":
+            raise Refused(address, f"{address} is not set by the host")
+        with self._lock:
+            values = control.accept(value if isinstance(value, tuple) else (value,))
+            self._take(self._values | {address: values})
+
+    def apply(self, changes: Sequence[Change]) -> None:
+        """Apply `changes`, or schedule those that are due later; each becomes one Mix.
+
+        A change that is overdue is applied now and counted in `late`. Raises Refused, and changes
+        nothing at all, where any message of any change does not fit, a time is more than an hour
+        ahead, or too much is waiting.
+        """
+        with self._lock:
+            now = self.clock()
+            accepted = [Change(tuple(self._accepted(m) for m in change.messages), change.due) for change in changes]
+            later = [c for c in accepted if c.messages and c.due is not None and c.due > now]
+            self._check_schedule(later, now)
+            self._advance(now)
+            for change in later:
+                self._arrivals += 1
+                heapq.heappush(self._waiting, _Scheduled(change.due, self._arrivals, change.messages))
+                self._waiting_messages += len(change.messages)
+            self._advance(now)
+            for change in accepted:
+                if change.messages and (change.due is None or change.due <= now):
+                    self.late += change.due is not None
+                    self._take(self._after(self._values, change.messages))
+                    self.link.submit(self._mix_of(self._values), None)
+                    self._submit_from(0)
+
+    def advance(self) -> float | None:
+        """Hand over and apply what has come due; return the seconds to the next call, None if nothing waits."""
+        with self._lock:
+            now = self.clock()
+            self._advance(now)
+            times = [entry.due for entry in self._handed[:1]]
+            if self._waiting:
+                due = self._waiting[0].due
+                times.append(due - AHEAD if due - AHEAD > now else due)
+            return max(0.0, min(times) - now) if times else None
+
+    def _accepted(self, message: Message) -> Message:
+        control = self.control(message.address)
+        if control.kind != "setting":
+            what = "read only" if control.access == "read" else "a request, not a value to set"
+            raise Refused(message.address, f"{message.address} is {what}; nothing was changed")
+        return Message(message.address, control.accept(message.values))
+
+    def _check_schedule(self, changes: list[Change], now: float) -> None:
+        for change in changes:
+            if change.due > now + FURTHEST:
+                raise Refused(
+                    change.messages[0].address,
+                    f"a time tag may lie at most an hour ahead, not {change.due - now:.0f} s; nothing was changed",
+                )
+        count = sum(len(change.messages) for change in changes)
+        if count and self._waiting_messages + count > MOST_WAITING:
+            raise Refused(
+                changes[0].messages[0].address,
+                f"{self._waiting_messages} messages wait for their time already, of at most {MOST_WAITING}; "
+                "send closer to the time; nothing was changed",
+            )
+
+    def _advance(self, now: float) -> None:
+        while self._waiting:
+            first = self._waiting[0]
+            at = None
+            if first.due > now:
+                if first.due > now + AHEAD or len(self._handed) >= MOST_HANDED:
+                    break
+                at = self.link.position(first.due)
+                if at is None:
+                    break
+            heapq.heappop(self._waiting)
+            self._waiting_messages -= len(first.messages)
+            entry = replace(first, at=at)
+            index = bisect(self._handed, entry)
+            self._handed.insert(index, entry)
+            self._submit_from(index)
+        while self._handed and self._handed[0].due <= now:
+            self._take(self._after(self._values, self._handed.pop(0).messages))
+
+    def _submit_from(self, index: int) -> None:
+        values = self._values
+        for number, entry in enumerate(self._handed):
+            values = self._after(values, entry.messages)
+            if number >= index:
+                self.link.submit(self._mix_of(values), entry.at)
+
+    def _take(self, values: dict[str, tuple[Value, ...]]) -> None:
+        changed = {address for address, value in values.items() if self._values.get(address) != value}
+        self._values = values
+        if changed:
+            for watcher in self._watchers:
+                watcher(changed)
+
+    def _after(self, values: dict[str, tuple[Value, ...]], messages: Iterable[Message]) -> dict[str, tuple[Value, ...]]:
+        values = dict(values)
+        for address, arguments in messages:
+            if address in ("/condition", "/preset"):
+                gains = arguments if address == "/condition" else self._presets[arguments[0]]
+                for (gain, mute, solo), linear in zip(self._stem_addresses, gains, strict=True):
+                    values[gain] = (gainlaw.from_linear(linear),)
+                    values[mute] = values[solo] = (0,)
+            values[address] = arguments
+        gains = self._gains(values)
+        # The separator's condition ends at 1; what is above is level, applied to the result.
+        values["/condition"] = tuple([min(1.0, gain) for gain in gains])
+        if gains != self._presets.get(values["/preset"][0]):
+            values["/preset"] = ("",)
+        return values
+
+    def _gains(self, values: dict[str, tuple[Value, ...]]) -> tuple[float, ...]:
+        soloed = any(values[solo][0] for _, _, solo in self._stem_addresses)
+        gains = []
+        for gain, mute, solo in self._stem_addresses:
+            silent = values[mute][0] or (soloed and not values[solo][0])
+            gains.append(0.0 if silent else gainlaw.to_linear(values[gain][0]))
+        return tuple(gains)
+
+    def _mix_of(self, values: dict[str, tuple[Value, ...]]) -> Mix:
+        return Mix(
+            gains=self._gains(values),
+            wet=0.0 if values["/bypass"][0] else values["/wet"][0],
+            remainder=gainlaw.to_linear(values["/remainder/gain"][0]),
+            glide=values["/glide"][0] / 1000,
+        )

@@ -1,0 +1,33 @@
+"""What the engine tells the outside about one stretch of its run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from realtime.latency import Latency
+
+
+@dataclass(frozen=True)
+class Telemetry:
+    """A snapshot of a running engine.
+
+    `position` counts input samples since the start, at `rate` Hz. `work_ms` is p50, p99, p99.9 and
+    max of the time a hop took; a hop not ready after `deadline_ms` is a miss. `load` is the median
+    work over the hop's duration. `meters` maps "input", "output" and, in stems, each stem to
+    (peak, rms), linear. `spectra` maps "input" and "output" to 128 bytes, log-spaced bands from
+    30 Hz to 20 kHz, 0 = -90 dBFS or less, 255 = 0 dBFS.
+    """
+
+    hops: int
+    misses: int
+    xruns: int
+    position: int
+    latency: Latency
+    rate: int
+    hop: int
+    block: int
+    work_ms: tuple[float, float, float, float]
+    deadline_ms: float
+    load: float
+    meters: dict[str, tuple[float, float]] = field(default_factory=dict)
+    spectra: dict[str, bytes] = field(default_factory=dict)
