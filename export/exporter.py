@@ -5,7 +5,9 @@ from __future__ import annotations
 import copy
 import hashlib
 import inspect
+import logging
 import os
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
@@ -92,17 +94,21 @@ def _convert(module: torch.nn.Module, metadata: Metadata) -> onnx.ModelProto:
     free = {0: torch.export.Dim(STEMS)}
     held: dict = {}
     count = len(states)
-    program = torch.onnx.export(
-        module,
-        (mixture, condition, *states),
-        input_names=["mixture", "condition", *(f"state_{index}" for index in range(count))],
-        output_names=["estimate", *(f"next_state_{index}" for index in range(count))],
-        dynamic_shapes=_dynamic(module, held, free),
-        opset_version=OPSET,
-        dynamo=True,
-        external_data=False,
-        verbose=False,
-    )
+    # What the exporter has to say is about its own future and about packages that are not used here.
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            module,
+            (mixture, condition, *states),
+            input_names=["mixture", "condition", *(f"state_{index}" for index in range(count))],
+            output_names=["estimate", *(f"next_state_{index}" for index in range(count))],
+            dynamic_shapes=_dynamic(module, held, free),
+            opset_version=OPSET,
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )
     model = program.model_proto
     _strip(model)
     return model

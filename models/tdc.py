@@ -8,6 +8,7 @@ It sees one frame at a time: there is no state, and it runs at any hop.
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -151,7 +152,7 @@ def fold_batch_norm(network: nn.Module) -> nn.Module:
     for module in list(network.modules()):
         if isinstance(module, nn.Sequential | Resampling):
             children = list(module.named_children())
-            for (name, conv), (other, norm) in zip(children, children[1:], strict=False):
+            for (name, conv), (other, norm) in itertools.pairwise(children):
                 if isinstance(norm, nn.BatchNorm2d):
                     transposed = isinstance(conv, nn.ConvTranspose2d)
                     setattr(module, name, fuse_conv_bn_eval(conv, norm, transpose=transposed))

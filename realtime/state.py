@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol
 
 from realtime import gainlaw
 from realtime.control import Control, Refused, Value, below, controls_for, twin_of
+from realtime.mix import Mix
 from realtime.presets import presets_for
 from realtime.telemetry import Telemetry
 
@@ -21,20 +22,6 @@ FURTHEST = 3600.0
 MOST_WAITING = 10_000
 # Every change that is made at once is folded into those handed over, so their number bounds its cost.
 MOST_HANDED = 256
-
-
-@dataclass(frozen=True)
-class Mix:
-    """What the engine mixes from some sample on.
-
-    `gains` is linear per stem, after mute and solo, 0..1.995; `wet` is 0..1, 0 in bypass;
-    `remainder` is the linear gain of the mixture minus what was taken; `glide` is in seconds.
-    """
-
-    gains: tuple[float, ...]
-    wet: float
-    remainder: float
-    glide: float
 
 
 class Link(Protocol):

@@ -15,7 +15,8 @@ class Telemetry:
     max of the time a hop took; a hop not ready after `deadline_ms` is a miss. `load` is the median
     work over the hop's duration. `meters` maps "input", "output" and, in stems, each stem to
     (peak, rms), linear. `spectra` maps "input" and "output" to 128 bytes, log-spaced bands from
-    30 Hz to 20 kHz, 0 = -90 dBFS or less, 255 = 0 dBFS.
+    30 Hz to 20 kHz, 0 = -90 dBFS or less, 255 = 0 dBFS. `clock` pairs an input position with the
+    wall-clock time, seconds since 1970, at which its sample was taken in.
     """
 
     hops: int
@@ -31,3 +32,8 @@ class Telemetry:
     load: float
     meters: dict[str, tuple[float, float]] = field(default_factory=dict)
     spectra: dict[str, bytes] = field(default_factory=dict)
+    clock: tuple[int, float] | None = None
+
+    def position_at(self, wall: float) -> int | None:
+        """Return which input sample stands at wall-clock time `wall`; None before sound runs."""
+        return None if self.clock is None else round(self.clock[0] + (wall - self.clock[1]) * self.rate)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import soundfile
@@ -57,6 +58,12 @@ class FileSource:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self.close()
 
     def _more(self, n: int) -> np.ndarray:
         rows = _clean(_read(self._file, self.path, max(n, 4096)))[0]

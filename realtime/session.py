@@ -1,0 +1,269 @@
+"""One live run: separator, engine, stream and device, chosen from a plain description.
+
+Runs in a process of its own (`realtime.remote`), so that neither control nor a window can take the
+interpreter from the inference thread.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from realtime.chain import chain_for
+from realtime.demo import demo_song
+from realtime.devices.file import FileSink, FileSource
+from realtime.devices.null import NullDevice
+from realtime.devices.portaudio import PortAudioDevice
+from realtime.engine import Engine
+from realtime.errors import HostError
+from realtime.latency import Latency, Mode, reserve_for
+from realtime.mix import Mix
+from realtime.separator import Separator
+from realtime.stream import Stream
+from realtime.tape import Tape
+
+# Above this share of a hop, work leaves no room for the rest of the machine.
+TIGHT, IMPOSSIBLE = 0.5, 0.9
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to run. `device` is a name or index, "null" for none, None for the default with the null device to fall back on.
+
+    `source` is a file to play instead of the device's input, "demo" for the demo song, None for the
+    device's own input. `record` takes the master, `stems` the stems (null device only).
+    """
+
+    separator: Path
+    mix: Mix
+    latency: str = "low"
+    run: Literal["single", "stems"] | None = None
+    device: str | int | None = None
+    rate: int | None = None
+    block: int | None = None
+    channels: int = 2
+    source: str | None = None
+    record: Path | None = None
+    stems: Path | None = None
+
+
+@dataclass(frozen=True)
+class Started:
+    """What runs now, for display: names, sizes, latency and its prediction."""
+
+    separator: str
+    stems: tuple[str, ...]
+    latency_mode: str
+    run: str
+    device: str
+    rate: int
+    block: int
+    latency: Latency
+    device_latency: tuple[int, int]
+    hop: int
+    work_ms: tuple[float, float]
+    notices: tuple[str, ...] = ()
+
+    @property
+    def latency_text(self) -> str:
+        """Return the split of the added latency in one line."""
+        split = self.latency
+        parts = [f"window {split.window}", f"block {split.block}", f"reserve {split.reserve}"]
+        if split.resampler:
+            parts.append(f"resampler {split.resampler}")
+        text = f"{' + '.join(parts)} = {split.added} samples, {1000 * split.added / self.rate:.1f} ms"
+        return text + f" (device: {self.device_latency[0]} in, {self.device_latency[1]} out)"
+
+
+def mode_of(separator: Separator, name: str) -> Mode:
+    """Return the latency mode `name`; HostError where the separator was not trained for it."""
+    modes = separator.metadata.modes
+    if name not in modes:
+        raise HostError(
+            f"separator '{separator.metadata.name}' was not trained and measured for latency mode '{name}'; "
+            f"it offers {', '.join(modes)}"
+        )
+    return modes[name]
+
+
+def measure_work(engine: Engine, hops: int = 200) -> tuple[float, float]:
+    """Return the median and the p99.9 of the time a hop takes, in seconds, on noise; leaves `engine` unfit for use."""
+    noise = np.random.default_rng(0).standard_normal((engine.mode.hop, engine.channels)).astype(np.float32) * 0.1
+    times = np.zeros(hops)
+    for i in range(hops + 20):
+        begun = time.perf_counter()
+        engine.process(noise)
+        if i >= 20:
+            times[i - 20] = time.perf_counter() - begun
+    return float(np.median(times)), float(np.quantile(times, 0.999))
+
+
+class Session:
+    """Builds what `plan` says; `start`, then `wait` or `stop`. Raises HostError with what is wrong and allowed."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        separator = Separator.load(plan.separator)
+        meta = separator.metadata
+        mode = mode_of(separator, plan.latency)
+        run = plan.run or ("stems" if len(meta.stems) > 1 and "stems" in meta.runs else "single")
+        block = plan.block or min(512, mode.hop)
+        notices: list[str] = []
+        device = self._portaudio(plan, block, notices)
+        source_rate = plan.rate or meta.sample_rates[0]
+        rate = device.rate if device else source_rate
+        self._frames: int | None = None
+        read, channels = self._source(plan, rate, device is None, notices)
+        self._sink = FileSink(plan.record, rate, channels) if plan.record else None
+        if device is None:
+            device = NullDevice(read, rate, block, channels, self._sink.write if self._sink else None)
+        elif read is not None:
+            device = _Fed(device, read, self._sink)
+            channels = device.out_channels
+        self.device = device
+        work = measure_work(Engine(separator, mode, device.out_channels, run, plan.mix))
+        period = mode.hop / meta.sample_rates[0]
+        share = work[0] / period
+        prediction = f"a hop of {meta.name} takes {1000 * work[0]:.1f} ms of the {1000 * period:.1f} ms it lasts in '{plan.latency}'"
+        if share > IMPOSSIBLE:
+            raise HostError(f"{prediction}, which this machine cannot keep up; choose a lighter model or a longer latency mode")
+        if share > TIGHT:
+            notices.append(f"{prediction}: expect misses, or choose a lighter model or a longer latency mode.")
+        engine = Engine(separator, mode, device.out_channels, run, plan.mix)
+        chain = chain_for(engine, rate)
+        # A measurement on a busy machine must not buy delay for ever: a hop of reserve is the most that helps.
+        reserve = reserve_for(min(work[1], period), block, rate)
+        latency = chain.latency(device.block, reserve)
+        self.stream = Stream(chain, latency, rate, block, (device.in_channels, device.out_channels))
+        if self.stream.bridge.notice:
+            notices.append(self.stream.bridge.notice)
+        self._tape = None
+        if plan.stems is not None and self._frames is not None and rate == engine.rate:
+            self._tape = Tape(engine, self._frames)
+            self.stream.tap = self._tape.take
+        self.started = Started(
+            separator=meta.name,
+            stems=tuple(meta.stems),
+            latency_mode=plan.latency,
+            run=run,
+            device=device.name,
+            rate=rate,
+            block=block,
+            latency=latency,
+            device_latency=(device.input_latency, device.output_latency),
+            hop=mode.hop,
+            work_ms=(1000 * work[0], 1000 * work[1]),
+            notices=tuple(notices),
+        )
+
+    def _portaudio(self, plan: Plan, block: int, notices: list[str]) -> PortAudioDevice | None:
+        if plan.device == "null":
+            return None
+        try:
+            return PortAudioDevice(plan.device, plan.rate, block, plan.channels)
+        except HostError as problem:
+            if plan.device is not None:
+                raise
+            notices.append(f"no sound device ({str(problem).splitlines()[0].split(';')[0]}): running on the clock alone, without sound.")
+            return None
+
+    def _source(self, plan: Plan, rate: int, null: bool, notices: list[str]):
+        source = plan.source or ("demo" if null else None)
+        if source is None:
+            return None, plan.channels
+        if source == "demo":
+            if plan.source is None:
+                notices.append("no input: playing the demo song.")
+            audio = demo_song(rate=rate).mixture
+            position = 0
+
+            def read(n: int) -> np.ndarray:
+                nonlocal position
+                position += n
+                return audio[position - n : position]
+
+            self._frames = len(audio)
+            return read, audio.shape[1]
+        file = FileSource(source, rate)
+        if file.notice:
+            notices.append(file.notice)
+        self._frames = file.frames
+        return file.read, file.channels
+
+    def start(self) -> None:
+        """Start inference and sound."""
+        self.stream.start()
+        self.device.start(self.stream.bridge)
+
+    @property
+    def over(self) -> bool:
+        """Whether the source has been played out, or the device or the engine has failed."""
+        return not self.device.active() or self.stream.failure is not None
+
+    @property
+    def failure(self) -> str | None:
+        """What went wrong, in a sentence; None while all is well."""
+        if self.stream.failure is not None:
+            return f"the engine failed ({self.stream.failure!r}); the sound went on dry until the stream was stopped."
+        return self.device.error
+
+    def stop(self) -> list[Path]:
+        """Stop; write what was recorded and return the files."""
+        self.device.stop()
+        self.stream.stop()
+        files = []
+        if self._sink is not None:
+            self._sink.close()
+            files.append(self._sink.path)
+        if self._tape is not None:
+            files += self._tape.write(self.plan.stems)
+        return files
+
+
+class _Fed:
+    """A sound card whose input is replaced by a file: a plain Python callback, since it reads."""
+
+    def __init__(self, device: PortAudioDevice, read, sink: FileSink | None) -> None:
+        self._device, self._read = device, read
+        self.name, self.rate, self.block = device.name, device.rate, device.block
+        self.in_channels = self.out_channels = device.out_channels
+        self._over = False
+        self._left: int | None = None
+        del sink
+
+    input_latency = 0
+
+    @property
+    def output_latency(self) -> int:
+        return self._device.output_latency
+
+    @property
+    def error(self) -> str | None:
+        return self._device.error
+
+    def start(self, bridge) -> None:
+        self._left = bridge.latency
+
+        def callback(block_in: np.ndarray, block_out: np.ndarray, frames: int) -> None:
+            rows = self._read(frames)
+            block = np.zeros((frames, self.in_channels), np.float32)
+            if len(rows):
+                block[: len(rows)] = rows[:, [c % rows.shape[1] for c in range(self.in_channels)]]
+            else:
+                self._left -= frames
+                self._over = self._left <= 0
+            out = np.zeros((frames, self.out_channels), np.float32)
+            bridge.process(block, out)
+            block_out[:] = out
+
+        self._device.start_lockstep(callback)
+
+    def stop(self) -> None:
+        self._device.stop()
+
+    def active(self) -> bool:
+        return not self._over and self._device.active()
