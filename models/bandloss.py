@@ -133,7 +133,7 @@ class _MaskLoss(torch.autograd.Function):
         _gradients(mask.numpy(), sums, powers, weights.astype(np.float32))
         ctx.save_for_backward(mask)
         score = np.where(energy > 1e-2 * whole, -10 * np.log10((total + 1e-6) / (energy + 1e-6)), np.nan)
-        score = torch.from_numpy(score)
+        score = torch.from_numpy(score).float()
         ctx.mark_non_differentiable(score)
         return torch.tensor(loss, dtype=torch.float32), score
 

@@ -241,6 +241,14 @@ class Engine:
         silent = now[-1] == 1 and not now[: streams + 1].any()
         self.fill_gain = 0.0 if silent else float(min(1.0, np.sqrt(powers[0] / max(powers[1], 1e-20))))
 
+    def warm_up(self, hops: int = 10) -> None:
+        """Run the network on silence, so that the first hop of music is as quick as any; then start afresh."""
+        for lane in self._lanes:
+            for _ in range(hops):
+                lane.analysis.transform()
+                lane.separate(self._condition)
+        self.reset()
+
     def drop(self) -> None:
         """Forget unfinished output, where hops were left out; the network keeps its state."""
         for lane in self._lanes:

@@ -134,6 +134,7 @@ class Session:
         if share > TIGHT:
             notices.append(f"{prediction}: expect misses, or choose a lighter model or a longer latency mode.")
         engine = Engine(separator, mode, device.out_channels, run, plan.mix)
+        engine.warm_up()
         chain = chain_for(engine, rate)
         # A measurement on a busy machine must not buy delay for ever: a hop of reserve is the most that helps.
         reserve = reserve_for(min(work[1], period), block, rate)

@@ -1,0 +1,96 @@
+"""The host: the engine's process, control state, OSC, and the views, from start to end."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from realtime.demo import SHOW
+from realtime.osc import OscServer
+from realtime.remote import Ended, RemoteEngine
+from realtime.separator import Separator
+from realtime.session import Plan
+from realtime.state import ControlState
+
+
+@dataclass(frozen=True)
+class OscAddress:
+    """Where the OSC server listens."""
+
+    host: str = "127.0.0.1"
+    port: int = 9000
+
+
+class Host:
+    """Starts everything `plan` says; a context manager. Raises HostError with what is wrong and allowed."""
+
+    def __init__(self, plan: Plan, osc: OscAddress = OscAddress(), preset: str | None = None, show: bool = False) -> None:
+        metadata = Separator.load(plan.separator).metadata
+        # The port first: a second host must fail before it touches the sound.
+        link = _LateLink()
+        self.state = ControlState(metadata.stems, link)
+        if preset is not None:
+            self.state.set("/preset", preset)
+        self.server = OscServer(self.state, osc.host, osc.port)
+        try:
+            self.engine = RemoteEngine(replace(plan, mix=self.state.mix))
+        except BaseException:
+            self.server.close()
+            raise
+        link.engine = self.engine
+        self.started = started = self.engine.started
+        for address, value in (
+            ("/model", started.separator),
+            ("/mode", started.latency_mode),
+            ("/run", started.run),
+            ("/device", started.device),
+            ("/rate", started.rate),
+            ("/block", started.block),
+        ):
+            self.state.set_info(address, value)
+        presets = self.state.value("/presets") or ()
+        self._show = [(seconds, name) for seconds, name in SHOW if show and name in presets]
+
+    def tick(self) -> None:
+        """Play the demo's script of presets as far as the music has come."""
+        snapshot = self.engine.telemetry()
+        if snapshot is None:
+            return
+        while self._show and snapshot.position >= self._show[0][0] * snapshot.rate:
+            self.state.set("/preset", self._show.pop(0)[1])
+
+    def stop(self) -> Ended:
+        """Stop the sound and the server; return how the run ended."""
+        ended = self.engine.stop()
+        self.server.close()
+        return ended
+
+
+class _LateLink:
+    """Stands for the engine until it runs."""
+
+    engine: RemoteEngine | None = None
+
+    def submit(self, mix, at) -> None:
+        if self.engine is not None:
+            self.engine.submit(mix, at)
+
+    def position(self, wall: float):
+        return self.engine.position(wall) if self.engine is not None else None
+
+    def telemetry(self):
+        return self.engine.telemetry() if self.engine is not None else None
+
+
+def has_display() -> bool:
+    """Return whether a window could be shown here."""
+    return sys.platform in ("win32", "darwin") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def open_window(osc: OscAddress) -> subprocess.Popen:
+    """Start the window, a process that knows only the OSC address."""
+    command = [sys.executable, "-m", "gui", "--host", "127.0.0.1" if osc.host == "0.0.0.0" else osc.host, "--port", str(osc.port)]
+    return subprocess.Popen(command, cwd=Path(__file__).resolve().parents[1])

@@ -1,0 +1,214 @@
+#!/usr/bin/env python3
+"""LaSAFT Live: isolate instruments out of live music, in real time.
+
+Without a subcommand it starts the live host: the window where there is a display, a view in the
+terminal where there is none; the default sound device, or the demo song on the clock where there is none.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+DEFAULT_MODEL = "lasaft-live"
+LATENCIES = ("safe", "low", "lower", "extreme")
+
+
+def _shared(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", default=DEFAULT_MODEL, metavar="NAME_OR_FILE", help=f"separator to use (default: {DEFAULT_MODEL}; `models` lists them)")
+    parser.add_argument("--latency", default="low", choices=LATENCIES, help="latency mode: how much is added to the device's own delay (default: low)")
+
+
+def _live_options(parser: argparse.ArgumentParser) -> None:
+    sound = parser.add_argument_group("sound")
+    sound.add_argument("--device", metavar="NAME", help="sound device by index or part of its name; `null` for none (default: the system's)")
+    sound.add_argument("--rate", type=int, metavar="HZ", help="device rate (default: the device's own)")
+    sound.add_argument("--block", type=int, metavar="SAMPLES", help="device block, 32 to 4096 (default: the hop, at most 512)")
+    sound.add_argument("--channels", type=int, default=2, metavar="N", help="channels in and out (default: 2)")
+    sound.add_argument("--input", metavar="FILE", help="play this file as the live source; `demo` for the demo song")
+    sound.add_argument("--record", type=Path, metavar="WAV", help="write what is heard to this file (null device only)")
+    sound.add_argument("--stems", type=Path, metavar="DIR", help="write the separated stems of the run here (null device only)")
+    sound.add_argument("--run", choices=("single", "stems"), help="one pass under the condition, or all stems mixed by gains (default: stems)")
+    control = parser.add_argument_group("control")
+    control.add_argument("--preset", metavar="NAME", help="preset to start with, e.g. acapella")
+    control.add_argument("--osc-host", default="127.0.0.1", metavar="ADDRESS", help="address to listen on (default: this machine only)")
+    control.add_argument("--osc-port", type=int, default=9000, metavar="PORT", help="UDP port to listen on (default: 9000)")
+    view = control.add_mutually_exclusive_group()
+    view.add_argument("--window", action="store_true", help="insist on the window")
+    view.add_argument("--no-window", action="store_true", help="stay in the terminal")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="run_live.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    _shared(parser)
+    _live_options(parser)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+
+    separate = commands.add_parser("separate", help="split audio files into stems, as fast as it goes")
+    separate.add_argument("inputs", nargs="+", type=Path, metavar="IN", help="audio files")
+    separate.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="writes DIR/<song>/<stem>.wav and remainder.wav")
+    _shared(separate)
+
+    commands.add_parser("devices", help="list the sound devices")
+    commands.add_parser("models", help="list the separators")
+
+    importer = commands.add_parser("import", help="make a separator from a published checkpoint (needs the train extra)")
+    importer.add_argument("checkpoint", type=Path)
+    importer.add_argument("--name", required=True, help="name under which --model finds it")
+
+    bench = commands.add_parser("bench", help="measure latency, load and misses on this machine")
+    _shared(bench)
+    bench.add_argument("--hops", type=int, default=0, metavar="N", help="hops per mode (default: one minute)")
+    bench.add_argument("--json", type=Path, metavar="FILE", help="also write the figures here")
+
+    osc = commands.add_parser("osc", help="print the whole OSC address space")
+    osc.add_argument("--model", default=DEFAULT_MODEL, metavar="NAME_OR_FILE", help="separator whose stems are meant")
+    return parser
+
+
+def _live(options: argparse.Namespace) -> int:
+    from realtime.errors import HostError
+    from realtime.host import Host, OscAddress, has_display, open_window
+    from realtime.library import find_separator
+    from realtime.mix import Mix
+    from realtime.session import Plan
+    from realtime.terminal import status_line, watch
+
+    if options.block is not None and not 32 <= options.block <= 4096:
+        raise HostError(f"--block {options.block}: a block has 32 to 4096 samples")
+    if options.channels < 1:
+        raise HostError(f"--channels {options.channels}: a stream has at least one channel")
+    plan = Plan(
+        separator=find_separator(options.model),
+        mix=Mix(()),
+        latency=options.latency,
+        run=options.run,
+        device=options.device,
+        rate=options.rate,
+        block=options.block,
+        channels=options.channels,
+        source=options.input,
+        record=options.record,
+        stems=options.stems,
+    )
+    osc = OscAddress(options.osc_host, options.osc_port)
+    host = Host(plan, osc, options.preset)
+    window = open_window(osc) if options.window or (has_display() and not options.no_window) else None
+    ended = watch(host)
+    if window is not None:
+        window.terminate()
+    if ended.telemetry is not None:
+        print(status_line(ended.telemetry))
+    for file in ended.files:
+        print(f"wrote {file}")
+    if ended.failure:
+        raise HostError(ended.failure)
+    return 0
+
+
+def _separate(options: argparse.Namespace) -> int:
+    from rich.progress import Progress
+
+    from realtime.errors import HostError
+    from realtime.library import find_separator
+    from realtime.offline import separate_file
+    from realtime.separator import Separator
+    from realtime.session import mode_of
+
+    separator = Separator.load(find_separator(options.model))
+    mode = mode_of(separator, options.latency)
+    failed = 0
+    taken: set[Path] = set()
+    with Progress(transient=True) as progress:
+        for path in options.inputs:
+            folder, number = options.output / path.stem, 2
+            while folder in taken:
+                folder, number = options.output / f"{path.stem}-{number}", number + 1
+            taken.add(folder)
+            task = progress.add_task(path.name, total=1.0)
+            try:
+                files, notices = separate_file(separator, mode, path, folder, lambda share, task=task: progress.update(task, completed=share))
+            except HostError as problem:
+                print(f"error: {problem}", file=sys.stderr)
+                failed += 1
+                continue
+            finally:
+                progress.remove_task(task)
+            for notice in notices:
+                progress.console.print(f"note: {notice}")
+            progress.console.print(f"{folder}: " + ", ".join(file.name for file in files))
+    return 1 if failed else 0
+
+
+def _models(options: argparse.Namespace) -> int:
+    from realtime.errors import HostError
+    from realtime.library import list_separators
+    from realtime.separator import Separator
+
+    for name, path in list_separators().items():
+        try:
+            meta = Separator.load(path).metadata
+        except HostError as problem:
+            print(f"{name:<16} unusable: {problem}")
+            continue
+        rates = "/".join(f"{rate / 1000:g}" for rate in meta.sample_rates)
+        print(f"{name:<16} {meta.architecture}: {', '.join(meta.stems)}; {rates} kHz; latency {', '.join(meta.modes)}; {path.stat().st_size / 1e6:.1f} MB; {meta.training.licence}")
+    return 0
+
+
+def _import(options: argparse.Namespace) -> int:
+    from realtime.errors import HostError
+    from realtime.library import user_folder
+
+    try:
+        from models.checkpoint import import_checkpoint
+    except ImportError as problem:
+        raise HostError(f"import needs the train extra ({problem}): pip install 'lasaft-live[train]'") from None
+    print(f"wrote {import_checkpoint(options.checkpoint, options.name, user_folder())}; use it with --model {options.name}")
+    return 0
+
+
+def _devices(options: argparse.Namespace) -> int:
+    from realtime.devices.portaudio import list_devices
+
+    print(list_devices())
+    return 0
+
+
+def _osc(options: argparse.Namespace) -> int:
+    from realtime.control import table_text
+    from realtime.library import find_separator
+    from realtime.separator import Separator
+
+    print(table_text(Separator.load(find_separator(options.model)).metadata.stems))
+    return 0
+
+
+def _bench(options: argparse.Namespace) -> int:
+    from realtime.bench import bench
+    from realtime.library import find_separator
+
+    return bench(find_separator(options.model), options.hops, options.json)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; return its exit status."""
+    options = _parser().parse_args(arguments)
+    commands = {"separate": _separate, "devices": _devices, "models": _models, "import": _import, "bench": _bench, "osc": _osc}
+    try:
+        from realtime.errors import HostError
+    except ImportError as problem:
+        print(f"error: {problem}; install the run-time packages first: pip install .[cpu]", file=sys.stderr)
+        return 1
+    try:
+        return commands.get(options.command, _live)(options)
+    except HostError as problem:
+        print(f"error: {problem}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())
