@@ -30,6 +30,7 @@ def _live_options(parser: argparse.ArgumentParser) -> None:
     sound.add_argument("--record", type=Path, metavar="WAV", help="write what is heard to this file (null device only)")
     sound.add_argument("--stems", type=Path, metavar="DIR", help="write the separated stems of the run here (null device only)")
     sound.add_argument("--run", choices=("single", "stems"), help="one pass under the condition, or all stems mixed by gains (default: stems)")
+    sound.add_argument("--lockstep", action="store_true", help="compute inside the device callback, which may wait: for freewheeling servers, never live")
     control = parser.add_argument_group("control")
     control.add_argument("--preset", metavar="NAME", help="preset to start with, e.g. acapella")
     control.add_argument("--osc-host", default="127.0.0.1", metavar="ADDRESS", help="address to listen on (default: this machine only)")
@@ -91,6 +92,7 @@ def _live(options: argparse.Namespace) -> int:
         source=options.input,
         record=options.record,
         stems=options.stems,
+        lockstep=options.lockstep,
     )
     osc = OscAddress(options.osc_host, options.osc_port)
     host = Host(plan, osc, options.preset)

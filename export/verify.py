@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from realtime.demo import demo_song
 from realtime.errors import HostError
 from realtime.metadata import Metadata
 from realtime.separator import Runner, Separator
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 CALLS = 200
 TOLERANCE = 1e-4
 SILENCE = -60.0
+_ALL_SOUND = 7.8  # seconds into the demo song
 
 
 @dataclass(frozen=True)
@@ -68,22 +70,16 @@ def verify(path: str | Path, module: torch.nn.Module | None = None, calls: int =
 
 
 def _music(metadata: Metadata, calls: int) -> np.ndarray:
-    """Return mixtures [calls, 1, 2*channels, frames, bins] of swelling chords with vibrato over faint noise.
+    """Return mixtures [calls, 1, 2*channels, frames, bins]: the demo song from where all its stems sound.
 
-    Noise alone will not do: what a separator takes from it is so little that rounding outweighs it.
+    Music, because what a separator takes from noise or a bare chord is so little that rounding outweighs it.
     """
-    random = np.random.default_rng(0)
     mode = max(metadata.modes.values(), key=lambda mode: mode.hop)
     count = calls * metadata.frames
-    time = np.arange(metadata.n_fft + mode.hop * (count - 1)) / metadata.sample_rates[0]
-    audio = 1e-3 * random.standard_normal((metadata.channels, time.size))
-    for pitch in (110, 220, 277, 330):
-        phase = 2 * np.pi * pitch * (time + 0.002 * np.sin(2 * np.pi * 5 * time))
-        swell = 0.5 + 0.5 * np.sin(2 * np.pi * random.uniform(0.3, 2) * time)
-        for partial in range(1, 25):
-            amplitude = random.uniform(0, 1 / partial, (metadata.channels, 1))
-            audio += amplitude * swell * np.sin(partial * phase + random.uniform(0, 2 * np.pi))
-    audio /= np.abs(audio).max()
+    rate, samples = metadata.sample_rates[0], metadata.n_fft + mode.hop * (count - 1)
+    begin = round(_ALL_SOUND * rate)
+    song = demo_song(_ALL_SOUND + samples / rate + 1, rate).mixture[begin : begin + samples].T
+    audio = song[[channel % len(song) for channel in range(metadata.channels)]]
     window = analysis_window(mode.analysis, metadata.n_fft)
     starts = range(0, count * mode.hop, mode.hop)
     spectra = np.stack([np.fft.rfft(audio[:, start : start + metadata.n_fft] * window) for start in starts])

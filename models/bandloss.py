@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 QUIET = 1e-3
+ABSENT_SHARE = 0.1
 
 
 @numba.njit(fastmath=True, cache=True, nogil=True, error_model="numpy")
@@ -124,12 +125,11 @@ class _MaskLoss(torch.autograd.Function):
         total, amplitude, energy = totals
         whole = powers[:, :, :2].sum((1, 2, 3), dtype=np.float64)[:, None]
         loudness = np.sqrt(powers[:, :, :2] + QUIET).sum((1, 2, 3), dtype=np.float64)[:, None]
-        # An absent or very quiet stem is judged against the mixture: what leaks must be 30 dB below it.
-        over, under = total + 1e-4 * whole + QUIET, energy + 1e-3 * whole + QUIET
-        ratio = 10 * np.log10(over / under)
-        loss = np.mean(np.minimum(ratio, 12) + 4 * amplitude / loudness)
-        count = lanes * queries
-        weights = np.stack([(ratio < 12) * 10 / np.log(10) / over / count, 4 / np.broadcast_to(loudness, total.shape) / count])
+        # An absent stem weighs little: silencing everything is the easiest thing to learn, and hard to unlearn.
+        share = np.where(energy > 1e-2 * whole, 1.0, ABSENT_SHARE) / (lanes * queries)
+        over, under = total + 1e-3 * whole + QUIET, energy + 1e-2 * whole + QUIET
+        loss = np.sum(share * (10 * np.log10(over / under) + amplitude / loudness))
+        weights = np.stack([share * 10 / np.log(10) / over, share / loudness])
         _gradients(mask.numpy(), sums, powers, weights.astype(np.float32))
         ctx.save_for_backward(mask)
         score = np.where(energy > 1e-2 * whole, -10 * np.log10((total + 1e-6) / (energy + 1e-6)), np.nan)

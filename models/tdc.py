@@ -21,7 +21,7 @@ from realtime.metadata import Metadata, Training
 
 MODES = {
     # The first sample of a Hann window is zero and cannot be undone, so the synthesis window leaves it out.
-    "safe": Mode(1024, 2047, "hann"),
+    "safe": Mode(1024, 2048, "hann"),
     "low": Mode(512, 1024, "hann"),
     "lower": Mode(256, 512, "hann"),
     "extreme": Mode(128, 256, "hann"),

@@ -49,6 +49,8 @@ class Plan:
     source: str | None = None
     record: Path | None = None
     stems: Path | None = None
+    # The callback computes the hops itself and may be late: for freewheeling and tests, never live.
+    lockstep: bool = False
 
 
 @dataclass(frozen=True)
@@ -116,14 +118,15 @@ class Session:
         device = self._portaudio(plan, block, notices)
         source_rate = plan.rate or meta.sample_rates[0]
         rate = device.rate if device else source_rate
+        if plan.lockstep and (device is None or plan.source):
+            raise HostError("lockstep needs a sound device and its own input; files are separated with `separate`")
         self._frames: int | None = None
         read, channels = self._source(plan, rate, device is None, notices)
         self._sink = FileSink(plan.record, rate, channels) if plan.record else None
         if device is None:
             device = NullDevice(read, rate, block, channels, self._sink.write if self._sink else None)
         elif read is not None:
-            device = _Fed(device, read, self._sink)
-            channels = device.out_channels
+            device = _Fed(device, read)
         self.device = device
         work = measure_work(Engine(separator, mode, device.out_channels, run, plan.mix))
         period = mode.hop / meta.sample_rates[0]
@@ -197,8 +200,11 @@ class Session:
 
     def start(self) -> None:
         """Start inference and sound."""
-        self.stream.start()
-        self.device.start(self.stream.bridge)
+        if self.plan.lockstep:
+            self.device.start_lockstep(self.stream.lockstep)
+        else:
+            self.stream.start()
+            self.device.start(self.stream.bridge)
 
     @property
     def over(self) -> bool:
@@ -228,13 +234,12 @@ class Session:
 class _Fed:
     """A sound card whose input is replaced by a file: a plain Python callback, since it reads."""
 
-    def __init__(self, device: PortAudioDevice, read, sink: FileSink | None) -> None:
+    def __init__(self, device: PortAudioDevice, read) -> None:
         self._device, self._read = device, read
         self.name, self.rate, self.block = device.name, device.rate, device.block
         self.in_channels = self.out_channels = device.out_channels
         self._over = False
         self._left: int | None = None
-        del sink
 
     input_latency = 0
 
