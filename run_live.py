@@ -24,7 +24,7 @@ def _live_options(parser: argparse.ArgumentParser) -> None:
     sound = parser.add_argument_group("sound")
     sound.add_argument("--device", metavar="NAME", help="sound device by index or part of its name; `null` for none (default: the system's)")
     sound.add_argument("--rate", type=int, metavar="HZ", help="device rate (default: the device's own)")
-    sound.add_argument("--block", type=int, metavar="SAMPLES", help="device block, 32 to 4096 (default: the hop, at most 512)")
+    sound.add_argument("--block", type=int, metavar="SAMPLES", help="device block, 32 to 4096; 0 lets the device choose and vary (default: the hop, at most 512)")
     sound.add_argument("--channels", type=int, default=2, metavar="N", help="channels in and out (default: 2)")
     sound.add_argument("--input", metavar="FILE", help="play this file as the live source; `demo` for the demo song")
     sound.add_argument("--record", type=Path, metavar="WAV", help="write what is heard to this file (null device only)")
@@ -69,6 +69,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _live(options: argparse.Namespace) -> int:
+    from rich.console import Console
+
     from realtime.errors import HostError
     from realtime.host import Host, OscAddress, has_display, open_window
     from realtime.library import find_separator
@@ -76,8 +78,8 @@ def _live(options: argparse.Namespace) -> int:
     from realtime.session import Plan
     from realtime.terminal import status_line, watch
 
-    if options.block is not None and not 32 <= options.block <= 4096:
-        raise HostError(f"--block {options.block}: a block has 32 to 4096 samples")
+    if options.block not in (None, 0) and not 32 <= options.block <= 4096:
+        raise HostError(f"--block {options.block}: a block has 32 to 4096 samples, or 0 for what the device likes")
     if options.channels < 1:
         raise HostError(f"--channels {options.channels}: a stream has at least one channel")
     plan = Plan(
@@ -95,8 +97,10 @@ def _live(options: argparse.Namespace) -> int:
         lockstep=options.lockstep,
     )
     osc = OscAddress(options.osc_host, options.osc_port)
-    host = Host(plan, osc, options.preset)
-    window = open_window(osc) if options.window or (has_display() and not options.no_window) else None
+    windowed = options.window or (has_display() and not options.no_window)
+    with Console(stderr=True).status("starting, and measuring how long a hop takes here..."):
+        host = Host(plan, osc, options.preset, show=not windowed and options.preset is None)
+    window = open_window(osc) if windowed else None
     ended = watch(host)
     if window is not None:
         window.terminate()
@@ -160,6 +164,8 @@ def _models(options: argparse.Namespace) -> int:
 
 
 def _import(options: argparse.Namespace) -> int:
+    from rich.console import Console
+
     from realtime.errors import HostError
     from realtime.library import user_folder
 
@@ -167,7 +173,9 @@ def _import(options: argparse.Namespace) -> int:
         from models.checkpoint import import_checkpoint
     except ImportError as problem:
         raise HostError(f"import needs the train extra ({problem}): pip install 'lasaft-live[train]'") from None
-    print(f"wrote {import_checkpoint(options.checkpoint, options.name, user_folder())}; use it with --model {options.name}")
+    with Console(stderr=True).status("exporting, and comparing the file with torch over 200 frames..."):
+        path = import_checkpoint(options.checkpoint, options.name, user_folder())
+    print(f"wrote {path}; use it with --model {options.name}")
     return 0
 
 

@@ -3,10 +3,35 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from pathlib import Path
 
+from export import train_extra
 from realtime.errors import HostError
+
+
+def _identity(output: Path):
+    try:
+        from export.exporter import export_separator
+        from models.identity import IDENTITY, Identity
+    except ImportError:
+        raise train_extra() from None
+    return export_separator(Identity(), IDENTITY, output)
+
+
+def _lasaft_live(checkpoint: Path, output: Path, quality: Path | None):
+    try:
+        from export.exporter import export_separator
+        from models.card import lasaft_live_metadata
+        from models.train import load
+    except ImportError:
+        raise train_extra() from None
+    figures = {}
+    if quality is not None:
+        rows = json.loads(quality.read_text())["sdr"]
+        figures = {label.split(", ")[1]: row for label, row in rows.items() if label.startswith("lasaft-live, ")}
+    return export_separator(load(checkpoint), lasaft_live_metadata(figures), output, half=True)
 
 
 def main() -> int:
@@ -15,19 +40,18 @@ def main() -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     identity = commands.add_parser("identity", help="export the separator that changes nothing")
     identity.add_argument("-o", "--output", type=Path, required=True, metavar="FILE")
+    live = commands.add_parser("lasaft-live", help="export a checkpoint of LaSAFT-Live, weights stored in half precision")
+    live.add_argument("checkpoint", type=Path)
+    live.add_argument("-o", "--output", type=Path, required=True, metavar="FILE")
+    live.add_argument("--quality", type=Path, metavar="JSON", help="figures of models.evaluate to put into the file")
     check = commands.add_parser("verify", help="check a separator file, as far as that goes without its torch module")
     check.add_argument("file", type=Path)
     arguments = parser.parse_args()
     try:
         if arguments.command == "identity":
-            from export import train_extra
-
-            try:
-                from export.exporter import export_separator
-                from models.identity import IDENTITY, Identity
-            except ImportError:
-                raise train_extra() from None
-            path, result = arguments.output, export_separator(Identity(), IDENTITY, arguments.output)
+            path, result = arguments.output, _identity(arguments.output)
+        elif arguments.command == "lasaft-live":
+            path, result = arguments.output, _lasaft_live(arguments.checkpoint, arguments.output, arguments.quality)
         else:
             from export.verify import verify
 

@@ -37,19 +37,22 @@ class Native:
         self._stretch = Stretch(0, engine.master, engine.tail, 0.0)
 
     def feed(self, block: np.ndarray) -> tuple[Stretch, ...]:
-        """Take `block` [quantum, channels]; return the stretches it finishes, valid until the next call."""
+        """Take `block` [quantum, channels]; return the stretches it finishes, valid until the next call.
+
+        What lies before `valid_from` in them is not to be played.
+        """
         engine = self.engine
         if not engine.process(block):
             self.valid_from = engine.end
-            return ()
         self._stretch.start, self._stretch.fill_gain = engine.start, engine.fill_gain
         return (self._stretch,)
 
-    def skip(self, block: np.ndarray) -> None:
-        """Take `block` without separating it."""
+    def skip(self, block: np.ndarray) -> int:
+        """Take `block` without separating it; return how many hops were left out."""
         self.engine.push(block)
         self.engine.drop()
         self.valid_from = self.engine.end
+        return 1
 
     def latency(self, block: int | None, reserve: int) -> Latency:
         """Return the added latency on device blocks of `block` samples (None: varying)."""
@@ -99,9 +102,9 @@ class Resampled:
         """Take `block` [quantum, channels]; return the stretches it finishes."""
         return self._advance(block, separate=True)
 
-    def skip(self, block: np.ndarray) -> None:
-        """Take `block` without separating it."""
-        self._advance(block, separate=False)
+    def skip(self, block: np.ndarray) -> int:
+        """Take `block` without separating it; return how many hops were left out."""
+        return len(self._advance(block, separate=False))
 
     def latency(self, block: int | None, reserve: int) -> Latency:
         """Return the added latency; the resamplers' part is measured on silence."""

@@ -109,10 +109,12 @@ class Engine:
         self._sum = np.zeros((hop, channels), np.float32)
         self._part = np.zeros((hop, channels), np.float32)
         self._block = np.zeros((width, hop), np.float32)
-        self._mix = mix
         self._ramps = Ramps(self._values(mix), hop)
         self._condition = self._wanted_condition(mix).astype(np.float32)
+        self._target = self._wanted_condition(mix)
         self._glide_left = 0
+        # A condition acts on whole frames: on the first one that touches nothing before its position.
+        self._next_condition: tuple[np.ndarray, int] | None = None
         self._powers = np.zeros(2)
         self._smoothing = float(np.exp(-hop / self.rate / 0.1))
 
@@ -127,31 +129,36 @@ class Engine:
         gains = np.array(mix.gains, np.float64)
         return np.eye(len(gains)) if self.run == "stems" else (gains / max(1.0, gains.max()))[None]
 
-    def _aim(self, mix: Mix) -> None:
-        self._mix = mix
+    def _aim(self, mix: Mix, offset: int) -> None:
         samples = round(mix.glide * self.rate)
         self._ramps.aim(self._values(mix), samples)
         if self.run == "single":
-            self._glide_left = max(1, round(samples / self.mode.hop))
+            self._next_condition = self._wanted_condition(mix), max(1, round(samples / self.mode.hop))
+            if offset == 0:
+                self._steer()
+
+    def _steer(self) -> None:
+        if self._next_condition is not None:
+            self._target, self._glide_left = self._next_condition
+            self._next_condition = None
 
     def _follow_schedule(self, start: int) -> None:
         """Apply what is due in the output block that begins at position `start`."""
         hop, at = self.mode.hop, 0
+        self._steer()
         for position, mix in self.schedule.take(start + hop):
             offset = 0 if position is None else min(max(position - start, at), hop)
-            # A condition acts on whole frames: on the first one that touches nothing before its position.
             self._ramps.run(at, offset)
             at = offset
-            self._aim(mix)
+            self._aim(mix, offset)
         self._ramps.run(at, hop)
 
     def _glide(self) -> np.ndarray:
         if self._glide_left:
-            wanted = self._wanted_condition(self._mix)
-            self._condition += ((wanted - self._condition) / self._glide_left).astype(np.float32)
+            self._condition += ((self._target - self._condition) / self._glide_left).astype(np.float32)
             self._glide_left -= 1
             if not self._glide_left:
-                self._condition[:] = wanted
+                self._condition[:] = self._target
         return self._condition
 
     @property

@@ -25,7 +25,10 @@ class OscAddress:
 
 
 class Host:
-    """Starts everything `plan` says; a context manager. Raises HostError with what is wrong and allowed."""
+    """Starts everything `plan` says; with `show`, the demo song plays through its script of presets.
+
+    Raises HostError with what is wrong and allowed.
+    """
 
     def __init__(self, plan: Plan, osc: OscAddress = OscAddress(), preset: str | None = None, show: bool = False) -> None:
         metadata = Separator.load(plan.separator).metadata
@@ -52,7 +55,8 @@ class Host:
         ):
             self.state.set_info(address, value)
         presets = self.state.value("/presets") or ()
-        self._show = [(seconds, name) for seconds, name in SHOW if show and name in presets]
+        demo = started.device == "null" and plan.source in (None, "demo")
+        self._show = [(seconds, name) for seconds, name in SHOW if show and demo and name in presets]
 
     def tick(self) -> None:
         """Play the demo's script of presets as far as the music has come."""

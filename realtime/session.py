@@ -26,6 +26,9 @@ from realtime.separator import Separator
 from realtime.stream import Stream
 from realtime.tape import Tape
 
+# Where the device chooses its blocks and varies them, they are taken to be no longer than this.
+VARYING_BLOCK = 1024
+
 # Above this share of a hop, work leaves no room for the rest of the machine.
 TIGHT, IMPOSSIBLE = 0.5, 0.9
 
@@ -113,7 +116,7 @@ class Session:
         meta = separator.metadata
         mode = mode_of(separator, plan.latency)
         run = plan.run or ("stems" if len(meta.stems) > 1 and "stems" in meta.runs else "single")
-        block = plan.block or min(512, mode.hop)
+        block = plan.block or (min(512, mode.hop) if plan.block is None else VARYING_BLOCK)
         notices: list[str] = []
         device = self._portaudio(plan, block, notices)
         source_rate = plan.rate or meta.sample_rates[0]
@@ -168,7 +171,7 @@ class Session:
         if plan.device == "null":
             return None
         try:
-            return PortAudioDevice(plan.device, plan.rate, block, plan.channels)
+            return PortAudioDevice(plan.device, plan.rate, None if plan.block == 0 else block, plan.channels)
         except HostError as problem:
             if plan.device is not None:
                 raise

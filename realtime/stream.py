@@ -15,6 +15,7 @@ from realtime.engine import Engine
 from realtime.latency import Latency
 from realtime.meters import Meter, SpectrumView
 from realtime.mix import Mix
+from realtime.priority import raise_priority
 from realtime.separator import flush_denormals
 from realtime.telemetry import Telemetry
 
@@ -115,10 +116,12 @@ class Stream:
         self._stop.set()
         if self._thread is not None:
             self._thread.join()
+        self._take_snapshot()
 
     def _guarded(self) -> None:
         try:
             flush_denormals()
+            raise_priority()
             gc.collect()
             gc.freeze()
             while not self._stop.is_set():
@@ -148,32 +151,30 @@ class Stream:
             self._wide[:] = block[:, [c % block.shape[1] for c in range(self._wide.shape[1])]]
             block = self._wide
         if late:
-            self.chain.skip(block)
-            self.hops += 1
-            self.misses += 1
+            left_out = self.chain.skip(block)
+            self.hops += left_out
+            self.misses += left_out
             return True
         begun = time.perf_counter()
         before = self.chain.valid_from
         stretches = self.chain.feed(block)
-        if self.chain.valid_from != before:
-            self.hops += 1
-            self.misses += 1
         for stretch in stretches:
             self._publish(stretch)
         took = time.perf_counter() - begun
-        if stretches:
-            self.hops += 1
+        self.hops += len(stretches)
+        mixed = bool(stretches) and self.chain.valid_from == before
+        if mixed:
             self.work.add(took)
             if self.tap is not None:
                 self.tap(self.engine)
-        self._look(block, bool(stretches))
+        self._look(block, mixed)
         return True
 
     def _publish(self, stretch) -> None:
         bridge, block, start = self.bridge, stretch.block, stretch.start
         if self.chain.valid_from > bridge.published:
             bridge.skip_to(self.chain.valid_from)
-        if bridge.played() > bridge.published and bridge.published > 0 and len(block):
+        if start + len(block) > 0 and max(start, 0) < max(bridge.published, bridge.played()):
             self.misses += 1
         if start < bridge.published:
             block = block[bridge.published - start :]
@@ -208,9 +209,11 @@ class Stream:
                 for name, stem in zip(engine.names, engine.stems, strict=True):
                     self._meters[name].add(stem)
         now = time.monotonic()
-        if now < self._snapshot_due:
-            return
-        self._snapshot_due = now + 1 / 30
+        if now >= self._snapshot_due:
+            self._snapshot_due = now + 1 / 30
+            self._take_snapshot()
+
+    def _take_snapshot(self) -> None:
         self._snapshot = Telemetry(
             hops=self.hops,
             misses=self.misses,

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import numpy as np
 
 from realtime.bridge import Bridge
+from realtime.priority import raise_priority
 
 
 class NullDevice:
@@ -65,6 +66,8 @@ class NullDevice:
         return self._thread is not None and self._thread.is_alive()
 
     def _run(self, bridge: Bridge) -> None:
+        # It stands for a sound card, whose callback would not wait for ordinary threads either.
+        raise_priority(25)
         try:
             self._play(bridge)
         except (OSError, ValueError) as problem:

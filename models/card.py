@@ -1,0 +1,31 @@
+"""Metadata of the shipped separators: what they were trained on, and what was measured."""
+
+from __future__ import annotations
+
+from realtime.latency import Mode
+from realtime.metadata import Metadata, Training
+
+MODES = {"safe": Mode(512, 2048, "asymmetric-512"), "low": Mode(512, 1024, "asymmetric-512")}
+
+TRAINING = Training(
+    data="Everything is Free (Software-Entwicklungskit), train split of five songs; 459 sung phrases, 317 bass notes "
+    "and 116 drum samples; bass and accompaniment lines synthesised by models/data/tones.py",
+    licence="weights MIT; all training audio CC0",
+)
+
+
+def lasaft_live_metadata(quality: dict[str, dict[str, float]]) -> Metadata:
+    """Return the metadata of LaSAFT-Live; `quality` is SDR in dB per mode and stem."""
+    return Metadata(
+        name="lasaft-live",
+        architecture="LaSAFT-Live",
+        stems=("vocals", "drums", "bass", "other"),
+        sample_rates=(44100,),
+        channels=2,
+        n_fft=2048,
+        frames=1,
+        lookahead=0,
+        modes=MODES,
+        training=TRAINING,
+        quality=quality,
+    )

@@ -1,0 +1,354 @@
+"""A player and a recorder on a JACK server, with the host between them as a user would start it.
+
+`jack_peers.py --seconds 60` runs all of it in real time and prints misses, xruns and what is left of
+the output after the offline result has been taken from it. The tests import `run_between`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from realtime.engine import Engine
+from realtime.mix import Mix
+from realtime.osc import decode, encode
+from realtime.separator import Separator
+
+PERIOD = 512
+RATE = 44100
+MODE = "low"
+PATIENCE = 60.0
+# Silent periods before the song; their first one is not a number, which starts the network afresh.
+LEAD = 64
+# Periods recorded behind the song's end.
+TRAIL = 16
+
+
+class Host:
+    """`run_live.py` in a process of its own, told and asked over OSC; its output is read as it comes."""
+
+    def __init__(self, arguments: Sequence[str], environment: dict[str, str] | None = None) -> None:
+        self.port = free_port()
+        command = [sys.executable, "run_live.py", "--no-window", "--osc-port", str(self.port), *arguments]
+        self.process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            # Wide, so that no line of the report is broken.
+            env=(environment or os.environ) | {"COLUMNS": "200", "OMP_NUM_THREADS": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            # A shell that put the tests in the background may have taken Ctrl-C from its children.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
+        self._texts: dict[str, list[str]] = {"stdout": [], "stderr": []}
+        self._readers = [threading.Thread(target=self._read, args=(name,), daemon=True) for name in self._texts]
+        for reader in self._readers:
+            reader.start()
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind(("127.0.0.1", 0))
+
+    def _read(self, name: str) -> None:
+        self._texts[name].extend(iter(getattr(self.process, name).readline, ""))
+
+    @property
+    def stdout(self) -> str:
+        return "".join(self._texts["stdout"])
+
+    @property
+    def stderr(self) -> str:
+        return "".join(self._texts["stderr"])
+
+    def tell(self, address: str, tags: str = "", *values: object) -> None:
+        """Send one message."""
+        self._socket.sendto(encode(address, tags, values), ("127.0.0.1", self.port))
+
+    def ask(self, address: str) -> tuple:
+        """Return the value at `address`; asks until the host is up and has one."""
+        limit = time.monotonic() + PATIENCE
+        self._socket.settimeout(0.2)
+        while time.monotonic() < limit and self.process.poll() is None:
+            try:
+                self.tell("/get", "s", address)
+                while (message := decode(self._socket.recv(65536))[0][1]).address != address:
+                    if message.address == "/error":
+                        time.sleep(0.05)
+                        break
+                else:
+                    return message.values
+            except OSError:  # nobody listens yet
+                time.sleep(0.05)
+        raise AssertionError(f"the host has no {address}:\n{self.stdout}\n{self.stderr}")
+
+    def wait(self, timeout: float = PATIENCE) -> int:
+        """Wait until the host has ended by itself; return its exit status."""
+        status = self.process.wait(timeout)
+        for reader in self._readers:
+            reader.join(5)
+        return status
+
+    def stop(self) -> int:
+        """End the host with Ctrl-C; return its exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+        try:
+            return self.wait(20)
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Make sure that nothing is left."""
+        self._socket.close()
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+
+@contextmanager
+def host(*arguments: str, environment: dict[str, str] | None = None) -> Iterator[Host]:
+    """Run the host; it is gone afterwards, whatever happens."""
+    running = Host(arguments, environment)
+    try:
+        yield running
+    finally:
+        running.close()
+
+
+def free_port() -> int:
+    """Return a UDP port nobody listens on."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@dataclass(frozen=True)
+class Take:
+    """What the recorder heard, and what the host said of it.
+
+    `sound` [samples, 2] begins at the period in which the song's first sample was sent, so that its
+    index is the delay plus the song's. `added` is the latency the host reports. `clock` [periods, 2]
+    pairs indices at which periods began with the wall-clock times at which the recorder was called.
+    """
+
+    sound: np.ndarray
+    added: int
+    clock: np.ndarray
+    misses: int
+    xruns: int
+    stdout: str
+    stderr: str
+    status: int
+    notes: dict = field(default_factory=dict)
+
+    def index_at(self, wall: float, over: float = np.inf) -> float:
+        """Return the index whose period began at wall-clock time `wall`, by the best clock of `over` seconds before."""
+        # Whoever is called and looks at a clock is late, never early.
+        known = self.clock[(self.clock[:, 1] <= wall) & (self.clock[:, 1] > wall - over)]
+        return float((known[:, 0] - RATE * known[:, 1]).max() + RATE * wall)
+
+
+def run_between(
+    song: np.ndarray,
+    arguments: Sequence[str],
+    environment: dict[str, str],
+    folder: Path,
+    freewheel: bool = False,
+    before: Callable[[Host], None] = lambda host: None,
+    during: Callable[[Host], dict] = lambda host: {},
+) -> Take:
+    """Play `song` [samples, 2] through the host and record it.
+
+    `before` sets the host's controls; `during` is called once the song plays, and what it returns is noted.
+    """
+    np.save(folder / "song.npy", song.astype(np.float32))
+    take = folder / "take.npz"
+    with host("--device", "system", "--block", str(PERIOD), "--latency", MODE, *arguments, environment=environment) as running:
+        (added,) = running.ask("/telemetry/latency")
+        before(running)
+        command = [sys.executable, str(Path(__file__)), "--song", str(folder / "song.npy"), "--take", str(take)]
+        peers = subprocess.Popen(
+            command + ["--freewheel"] * freewheel, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        try:
+            playing = peers.stdout.readline()
+            noted = during(running) if playing.startswith("playing") else {}
+            _, problems = peers.communicate(timeout=len(song) / RATE + PATIENCE)
+        finally:
+            peers.kill()
+            peers.wait()
+        assert peers.returncode == 0, problems + running.stderr
+        (misses,), (xruns,) = running.ask("/telemetry/misses"), running.ask("/telemetry/xruns")
+        status = running.stop()
+    heard = np.load(take)
+    return Take(
+        heard["sound"], added, heard["clock"], misses, xruns, running.stdout, running.stderr, status, noted
+    )
+
+
+def reference(separator: Path, song: np.ndarray, mix: Mix, run: str = "stems", changes: Sequence[tuple[int, Mix]] = ()) -> np.ndarray:
+    """Return what the engine makes of `song` [samples, 2] under `mix`, aligned with it, after the same silence as on JACK.
+
+    `changes` are mixes and the song's sample from which each holds.
+    """
+    loaded = Separator.load(separator)
+    mode = loaded.metadata.modes[MODE]
+    # The frames that held the sample that is no number were refused; the network starts behind them.
+    silent = (LEAD * PERIOD - loaded.metadata.n_fft) // mode.hop * mode.hop
+    engine = Engine(loaded, mode, song.shape[1], run, mix)
+    for at, change in changes:
+        engine.schedule.submit(change, at + silent)
+    padding = -len(song) % mode.hop + mode.synthesis
+    sound = np.concatenate([np.zeros((silent, 2)), song, np.zeros((padding, 2))]).astype(np.float32)
+    parts = []
+    for start in range(0, len(sound), mode.hop):
+        assert engine.process(sound[start : start + mode.hop])
+        parts.append(engine.master.copy())
+    early = mode.synthesis - mode.hop
+    return np.concatenate(parts)[early + silent :][: len(song)]
+
+
+def level(sound: np.ndarray, against: np.ndarray) -> float:
+    """Return the power of `sound` in dB relative to that of `against`, -200 at least."""
+    return float(10 * np.log10(max(1e-20, np.mean(np.square(sound, dtype=np.float64)) / np.mean(np.square(against, dtype=np.float64)))))
+
+
+# The process of the two clients.
+
+
+def play_and_record(song_file: Path, take_file: Path, freewheel: bool) -> None:
+    """Take the host's ports from the sound card, play the song into it and save what it gives."""
+    import jack
+
+    song = np.load(song_file)
+    total = len(song) + TRAIL * PERIOD
+    player, recorder = jack.Client("player"), jack.Client("recorder")
+    assert player.blocksize == PERIOD
+    sends = [player.outports.register(f"out_{c}") for c in (1, 2)]
+    takes = [recorder.inports.register(f"in_{c}") for c in (1, 2)]
+    go = threading.Event()
+    done = threading.Event()
+    state: dict[str, int | None] = {"first": None}
+    sound = np.zeros((total, 2), np.float32)
+    clock: list[tuple[int, float]] = []
+    problems: list[str] = []
+
+    @player.set_process_callback
+    def play(frames: int) -> None:
+        now = player.last_frame_time
+        if go.is_set() and state["first"] is None:
+            state["first"] = now + LEAD * PERIOD
+        first = state["first"]
+        block = np.zeros((frames, 2), np.float32)
+        if first is not None:
+            at = now - first
+            if at == -LEAD * PERIOD:
+                block[0] = np.nan
+            elif at > -frames:
+                rows = song[max(0, at) : max(0, at + frames)]
+                block[: len(rows)] = rows
+                if at % PERIOD:
+                    problems.append(f"a period began at {at}")
+        for c, port in enumerate(sends):
+            port.get_array()[:] = block[:, c]
+
+    @recorder.set_process_callback
+    def record(frames: int) -> None:
+        first, now = state["first"], recorder.last_frame_time
+        if first is None or now < first:
+            return
+        at = now - first
+        clock.append((at, time.time()))
+        if at >= total:
+            done.set()
+            return
+        rows = sound[at : at + frames]
+        for c, port in enumerate(takes):
+            rows[:, c] = port.get_array()[: len(rows)]
+
+    with player, recorder:
+        ins = player.get_ports("PortAudio", is_audio=True, is_input=True)
+        outs = player.get_ports("PortAudio", is_audio=True, is_output=True)
+        assert len(ins) == len(outs) == 2, (ins, outs)
+        for port in (*ins, *outs):
+            for other in player.get_all_connections(port):
+                player.disconnect(*((other, port) if port in ins else (port, other)))
+        for own, theirs in zip(sends, ins, strict=True):
+            player.connect(own, theirs)
+        for own, theirs in zip(takes, outs, strict=True):
+            player.connect(theirs, own)
+        if freewheel:
+            player.set_freewheel(True)
+        go.set()
+        while state["first"] is None:
+            time.sleep(0.001)
+        print("playing", flush=True)
+        in_time = done.wait(total / RATE + PATIENCE)
+        if freewheel:
+            player.set_freewheel(False)
+    assert in_time, "the song was not played to its end"
+    assert not problems, problems[0]
+    np.savez(take_file, sound=sound, clock=np.array(clock))
+
+
+# By hand.
+
+
+def report(seconds: float, model: str, run: str) -> None:
+    """Play the demo song for `seconds` through JACK and print how it went."""
+    from realtime.demo import demo_song
+    from realtime.library import find_separator
+    from tests.jack_server import jack_missing, jack_server
+
+    if missing := jack_missing():
+        raise SystemExit(missing)
+    whole = demo_song().mixture
+    song = np.resize(whole, (round(seconds * RATE), 2))
+    separator = find_separator(model)
+    names = Separator.load(separator).metadata.stems
+    with jack_server(RATE, PERIOD) as environment, tempfile.TemporaryDirectory() as folder:
+        take = run_between(song, ["--model", model, "--run", run], environment, Path(folder))
+    wanted = reference(separator, song, Mix((1.0,) * len(names)), run)
+    delay = take.added + PERIOD
+    heard = take.sound[delay:][: len(wanted)]
+    hops = [slice(i, i + PERIOD) for i in range(0, len(wanted) - PERIOD, PERIOD)]
+    wrong = sum(np.abs(heard[hop] - wanted[hop]).max() > 1e-5 for hop in hops)
+    print(f"{seconds:g} s of {model} ({run}) in blocks of {PERIOD}; added latency {take.added} samples, JACK {PERIOD} more")
+    print(f"misses {take.misses} (of them the sample that is no number makes {2048 // PERIOD}), xruns {take.xruns}")
+    print(f"hops that differ from the offline result by more than 1e-5: {wrong} of {len(hops)}")
+    print(f"residual against the offline result: {level(heard - wanted, wanted):.1f} dB, at most {np.abs(heard - wanted).max():.2g}")
+    print(take.stdout.strip().splitlines()[-1])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=60.0, help="how long to play (default: 60)")
+    parser.add_argument("--model", default="lasaft-live", help="separator (default: lasaft-live)")
+    parser.add_argument("--run", default="stems", choices=("single", "stems"))
+    for option in ("--song", "--take"):
+        parser.add_argument(option, type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--freewheel", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.song is None:
+        report(options.seconds, options.model, options.run)
+    else:
+        play_and_record(options.song, options.take, options.freewheel)
+
+
+if __name__ == "__main__":
+    main()
