@@ -16,45 +16,84 @@ LATENCIES = ("safe", "low", "lower", "extreme")
 
 
 def _shared(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", default=DEFAULT_MODEL, metavar="NAME_OR_FILE", help=f"separator to use (default: {DEFAULT_MODEL}; `models` lists them)")
-    parser.add_argument("--latency", default="low", choices=LATENCIES, help="latency mode: how much is added to the device's own delay (default: low)")
+    parser.add_argument(
+        "--model",
+        default=DEFAULT_MODEL,
+        metavar="NAME_OR_FILE",
+        help=f"separator to use (default: {DEFAULT_MODEL}; `models` lists them)",
+    )
+    parser.add_argument(
+        "--latency",
+        default="low",
+        choices=LATENCIES,
+        help="latency mode: how much is added to the device's own delay (default: low)",
+    )
 
 
 def _live_options(parser: argparse.ArgumentParser) -> None:
     sound = parser.add_argument_group("sound")
-    sound.add_argument("--device", metavar="NAME", help="sound device by index or part of its name; `null` for none (default: the system's)")
+    sound.add_argument(
+        "--device",
+        metavar="NAME",
+        help="sound device by index or part of its name; `null` for none (default: the system's)",
+    )
     sound.add_argument("--rate", type=int, metavar="HZ", help="device rate (default: the device's own)")
-    sound.add_argument("--block", type=int, metavar="SAMPLES", help="device block, 32 to 4096; 0 lets the device choose and vary (default: the hop, at most 512)")
+    sound.add_argument(
+        "--block",
+        type=int,
+        metavar="SAMPLES",
+        help="device block, 32 to 4096; 0 lets the device choose and vary (default: the hop, at most 512)",
+    )
     sound.add_argument("--channels", type=int, default=2, metavar="N", help="channels in and out (default: 2)")
     sound.add_argument("--input", metavar="FILE", help="play this file as the live source; `demo` for the demo song")
     sound.add_argument("--record", type=Path, metavar="WAV", help="write what is heard to this file (null device only)")
-    sound.add_argument("--stems", type=Path, metavar="DIR", help="write the separated stems of the run here (null device only)")
-    sound.add_argument("--run", choices=("single", "stems"), help="one pass under the condition, or all stems mixed by gains (default: stems)")
-    sound.add_argument("--lockstep", action="store_true", help="compute inside the device callback, which may wait: for freewheeling servers, never live")
+    sound.add_argument(
+        "--stems", type=Path, metavar="DIR", help="write the separated stems of the run here (null device only)"
+    )
+    sound.add_argument(
+        "--run",
+        choices=("single", "stems"),
+        help="one pass under the condition, or all stems mixed by gains (default: stems)",
+    )
+    sound.add_argument(
+        "--lockstep",
+        action="store_true",
+        help="compute inside the device callback, which may wait: for freewheeling servers, never live",
+    )
     control = parser.add_argument_group("control")
     control.add_argument("--preset", metavar="NAME", help="preset to start with, e.g. acapella")
-    control.add_argument("--osc-host", default="127.0.0.1", metavar="ADDRESS", help="address to listen on (default: this machine only)")
-    control.add_argument("--osc-port", type=int, default=9000, metavar="PORT", help="UDP port to listen on (default: 9000)")
+    control.add_argument(
+        "--osc-host", default="127.0.0.1", metavar="ADDRESS", help="address to listen on (default: this machine only)"
+    )
+    control.add_argument(
+        "--osc-port", type=int, default=9000, metavar="PORT", help="UDP port to listen on (default: 9000)"
+    )
     view = control.add_mutually_exclusive_group()
     view.add_argument("--window", action="store_true", help="insist on the window")
     view.add_argument("--no-window", action="store_true", help="stay in the terminal")
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="run_live.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="run_live.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     _shared(parser)
     _live_options(parser)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
 
     separate = commands.add_parser("separate", help="split audio files into stems, as fast as it goes")
     separate.add_argument("inputs", nargs="+", type=Path, metavar="IN", help="audio files")
-    separate.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="writes DIR/<song>/<stem>.wav and remainder.wav")
+    separate.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="DIR", help="writes DIR/<song>/<stem>.wav and remainder.wav"
+    )
     _shared(separate)
 
     commands.add_parser("devices", help="list the sound devices")
     commands.add_parser("models", help="list the separators")
 
-    importer = commands.add_parser("import", help="make a separator from a published checkpoint (needs the train extra)")
+    importer = commands.add_parser(
+        "import", help="make a separator from a published checkpoint (needs the train extra)"
+    )
     importer.add_argument("checkpoint", type=Path)
     importer.add_argument("--name", required=True, help="name under which --model finds it")
 
@@ -134,7 +173,9 @@ def _separate(options: argparse.Namespace) -> int:
             taken.add(folder)
             task = progress.add_task(path.name, total=1.0)
             try:
-                files, notices = separate_file(separator, mode, path, folder, lambda share, task=task: progress.update(task, completed=share))
+                files, notices = separate_file(
+                    separator, mode, path, folder, lambda share, task=task: progress.update(task, completed=share)
+                )
             except HostError as problem:
                 print(f"error: {problem}", file=sys.stderr)
                 failed += 1
@@ -159,7 +200,8 @@ def _models(options: argparse.Namespace) -> int:
             print(f"{name:<16} unusable: {problem}")
             continue
         rates = "/".join(f"{rate / 1000:g}" for rate in meta.sample_rates)
-        print(f"{name:<16} {meta.architecture}: {', '.join(meta.stems)}; {rates} kHz; latency {', '.join(meta.modes)}; {path.stat().st_size / 1e6:.1f} MB; {meta.training.licence}")
+        print(f"{name:<16} {meta.architecture}: {', '.join(meta.stems)}; {rates} kHz; latency {', '.join(meta.modes)}")
+        print(f"{'':<16} {path.stat().st_size / 1e6:.1f} MB; {meta.training.licence}; trained on {meta.training.data}")
     return 0
 
 
@@ -205,7 +247,14 @@ def _bench(options: argparse.Namespace) -> int:
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; return its exit status."""
     options = _parser().parse_args(arguments)
-    commands = {"separate": _separate, "devices": _devices, "models": _models, "import": _import, "bench": _bench, "osc": _osc}
+    commands = {
+        "separate": _separate,
+        "devices": _devices,
+        "models": _models,
+        "import": _import,
+        "bench": _bench,
+        "osc": _osc,
+    }
     try:
         from realtime.errors import HostError
     except ImportError as problem:

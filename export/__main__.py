@@ -40,7 +40,9 @@ def main() -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     identity = commands.add_parser("identity", help="export the separator that changes nothing")
     identity.add_argument("-o", "--output", type=Path, required=True, metavar="FILE")
-    live = commands.add_parser("lasaft-live", help="export a checkpoint of LaSAFT-Live, weights stored in half precision")
+    live = commands.add_parser(
+        "lasaft-live", help="export a checkpoint of LaSAFT-Live, weights stored in half precision"
+    )
     live.add_argument("checkpoint", type=Path)
     live.add_argument("-o", "--output", type=Path, required=True, metavar="FILE")
     live.add_argument("--quality", type=Path, metavar="JSON", help="figures of models.evaluate to put into the file")
@@ -59,7 +61,9 @@ def main() -> int:
     except HostError as error:
         print(error, file=sys.stderr)
         return 1
-    compared = "not compared with torch" if result.error is None else f"differs from torch by {result.error:.1e} of its RMS"
+    compared = (
+        "not compared with torch" if result.error is None else f"differs from torch by {result.error:.1e} of its RMS"
+    )
     print(f"{path}: {compared}; silence comes out at {result.silence:.1f} dBFS")
     return 0
 

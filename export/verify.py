@@ -58,7 +58,9 @@ def verify(path: str | Path, module: torch.nn.Module | None = None, calls: int =
         estimates = _play(runner, mixtures, conditions)
         runner.reset()
         if not np.array_equal(_play(runner, mixtures, conditions), estimates):
-            raise HostError(f"separator '{separator.metadata.name}' fails: it does not replay bit-exactly after a reset")
+            raise HostError(
+                f"separator '{separator.metadata.name}' fails: it does not replay bit-exactly after a reset"
+            )
         if module is not None:
             found, own = _difference(module, mixtures, conditions, estimates)
             error = max(error or 0.0, found)

@@ -53,7 +53,9 @@ def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
     except OSError as error:
         raise HostError(f"it cannot be read ({error.strerror or error})") from None
     except Exception:  # noqa: BLE001 - whatever a damaged or hostile file makes the reader raise
-        raise HostError("it is not a checkpoint, or it holds objects other than tensors, which are never loaded") from None
+        raise HostError(
+            "it is not a checkpoint, or it holds objects other than tensors, which are never loaded"
+        ) from None
     state = content.get("state_dict", content) if isinstance(content, dict) else None
     tensors = isinstance(state, dict) and all(isinstance(value, Tensor) for value in state.values())
     if not tensors or not all(isinstance(key, str) for key in state):

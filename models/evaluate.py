@@ -109,8 +109,12 @@ def scores(estimate: Estimator, excerpts: list[Excerpt]) -> dict[str, list[float
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with the stem corpus")
-    parser.add_argument("--model", action="append", metavar="NAME_OR_FILE", help="separator; may be given several times")
-    parser.add_argument("--latency", action="append", help="latency mode; may be given several times (default: all the file claims)")
+    parser.add_argument(
+        "--model", action="append", metavar="NAME_OR_FILE", help="separator; may be given several times"
+    )
+    parser.add_argument(
+        "--latency", action="append", help="latency mode; may be given several times (default: all the file claims)"
+    )
     parser.add_argument("--split", default="test", choices=("valid", "test"))
     parser.add_argument("--count", type=int, default=5, help="number of excerpts (default: the first five)")
     parser.add_argument("--equal-loudness", action="store_true", help="bring the stems of each excerpt to one RMS")
@@ -137,9 +141,18 @@ def main() -> int:
         name: np.tensordot(gains[name], bands_of(mixture), 1) for name in STEMS
     }
     rows["ideal ratio mask"] = ideal_mask
-    print(f"whole-signal SDR in dB, median of {len(excerpts)} excerpts of the {options.split} song" + (", stems at equal loudness" if options.equal_loudness else ""))
+    print(
+        f"whole-signal SDR in dB, median of {len(excerpts)} excerpts of the {options.split} song"
+        + (", stems at equal loudness" if options.equal_loudness else "")
+    )
     print(f"{'':<24}" + "".join(f"{name:>9}" for name in (*STEMS, "mean")))
-    document = {"split": options.split, "count": len(excerpts), "equal_loudness": options.equal_loudness, "weights": hashes, "sdr": {}}
+    document = {
+        "split": options.split,
+        "count": len(excerpts),
+        "equal_loudness": options.equal_loudness,
+        "weights": hashes,
+        "sdr": {},
+    }
     for label, estimator in rows.items():
         values = {name: float(np.median(v)) for name, v in scores(estimator, excerpts).items()}
         document["sdr"][label] = values

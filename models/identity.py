@@ -31,6 +31,9 @@ IDENTITY = Metadata(
     n_fft=2048,
     frames=1,
     lookahead=0,
-    modes={name: Mode(hop, 2 * hop, f"asymmetric-{hop}") for name, hop in zip(MODE_NAMES, (1024, 512, 256, 128), strict=True)},
+    modes={
+        name: Mode(hop, 2 * hop, f"asymmetric-{hop}")
+        for name, hop in zip(MODE_NAMES, (1024, 512, 256, 128), strict=True)
+    },
     training=Training(data="none", licence="public domain"),
 )

@@ -82,7 +82,9 @@ class UNet(nn.Module):
     their published names. Input and output are spectra [batch, 2*channels, frames, n_fft/2+1].
     """
 
-    def __init__(self, n_blocks: int, inputs: int, channels: int, n_fft: int, block: Callable[[int, int], nn.Module]) -> None:
+    def __init__(
+        self, n_blocks: int, inputs: int, channels: int, n_fft: int, block: Callable[[int, int], nn.Module]
+    ) -> None:
         super().__init__()
         levels = n_blocks // 2
         bins = [n_fft // 2 >> level for level in range(levels + 1)]

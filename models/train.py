@@ -41,7 +41,9 @@ def conditions_for(lanes: int, generator: torch.Generator) -> Tensor:
     return torch.cat([torch.eye(count).expand(lanes, count, count), blend], 1)
 
 
-def forward(model: LasaftLive, condition: Tensor, sums: np.ndarray, powers: np.ndarray, state: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def forward(
+    model: LasaftLive, condition: Tensor, sums: np.ndarray, powers: np.ndarray, state: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
     """Return (loss, SDR in dB [lanes, queries], next state) for the band sums of a batch."""
     values, state = model.trunk(model.scaled(powers), state)
     loss, sdr = mask_loss(model.head.logits(values, condition.unsqueeze(1)), sums, powers)
@@ -78,13 +80,17 @@ def load(path: Path) -> LasaftLive:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with the stem corpus")
-    parser.add_argument("--pool", type=Path, default=Path("cache/pool"), help="where the rendered pool lies (made if missing)")
+    parser.add_argument(
+        "--pool", type=Path, default=Path("cache/pool"), help="where the rendered pool lies (made if missing)"
+    )
     parser.add_argument("--run", type=Path, default=Path("runs/lasaft-live"), help="folder of the checkpoint and log")
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--lanes", type=int, default=16)
     parser.add_argument("--frames", type=int, default=172)
     parser.add_argument("--rate", type=float, default=1e-3, help="learning rate at its height")
-    parser.add_argument("--decay", type=float, default=6000.0, help="steps after which the learning rate has fallen by sqrt(2)")
+    parser.add_argument(
+        "--decay", type=float, default=6000.0, help="steps after which the learning rate has fallen by sqrt(2)"
+    )
     parser.add_argument("--threads", type=int, default=1, help="threads of the network; the data has one of its own")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
@@ -113,7 +119,9 @@ def main() -> None:
     if step == 0:
         with torch.no_grad():
             everything = torch.ones(options.lanes, 1, len(STEMS))
-            sample = torch.cat([model.scaled(band_sums(*data.next(), everything, model.bands.edges)[1]) for _ in range(4)])
+            sample = torch.cat(
+                [model.scaled(band_sums(*data.next(), everything, model.bands.edges)[1]) for _ in range(4)]
+            )
             model.feature_mean.copy_(sample.mean((0, 1)))
             model.feature_scale.copy_(1 / sample.std((0, 1)).clamp(min=0.1))
             average.load_state_dict(model.state_dict())
@@ -146,7 +154,11 @@ def main() -> None:
             seconds = spent + time.monotonic() - begun
             speed = 50 * options.lanes * options.frames * HOP / 44100 / (seconds - getattr(main, "mark", spent))
             main.mark = seconds
-            print(f"{step} {seconds / 60:.1f} min  {speed:.0f} s/s  loss {loss.item():.3f}  " + " ".join(f"{v:.2f}" for v in shown), flush=True)
+            print(
+                f"{step} {seconds / 60:.1f} min  {speed:.0f} s/s  loss {loss.item():.3f}  "
+                + " ".join(f"{v:.2f}" for v in shown),
+                flush=True,
+            )
         if time.monotonic() - saved > 300:
             saved = time.monotonic()
             seconds = spent + saved - begun
@@ -157,7 +169,9 @@ def main() -> None:
     _save(checkpoint, model, average, optimiser, step, spent + time.monotonic() - begun)
 
 
-def _save(path: Path, model: LasaftLive, average: LasaftLive, optimiser: torch.optim.Optimizer, step: int, seconds: float) -> None:
+def _save(
+    path: Path, model: LasaftLive, average: LasaftLive, optimiser: torch.optim.Optimizer, step: int, seconds: float
+) -> None:
     document = {
         "config": model.config.to_dict(),
         "model": model.state_dict(),

@@ -11,14 +11,16 @@ import multiprocessing
 import os
 import platform
 import signal
+import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import soundfile
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -44,9 +46,10 @@ _LOOP_SECONDS = 8.0
 
 @dataclass(frozen=True)
 class Task:
-    """One measurement: `hops` 0 stands for a minute of them."""
+    """One measurement: `music` is a stereo file that is played over and over, `hops` 0 stands for a minute of them."""
 
     separator: Path
+    music: Path
     mode: str
     run: Literal["single", "stems"]
     hops: int = 0
@@ -101,13 +104,17 @@ class Idler:
             self.misses += time.monotonic() - due > self._reserve
 
 
+def identity_engine(mode: Mode, rate: float) -> Engine:
+    """Return an engine of two channels at `rate` Hz in `mode` that changes nothing."""
+    return Engine(Separator.load(find_separator("identity")), mode, 2, "single", Mix((1.0,)), rate)
+
+
 def measure_delay(mode: Mode, latency: Latency, block: int, rate: int, engine_rate: float) -> int | None:
     """Return by how many samples a click comes out late; None if it met a gap.
 
     It goes through the identity separator, chain, stream and bridge, computed in lockstep.
     """
-    engine = Engine(Separator.load(find_separator("identity")), mode, 2, "single", Mix((1.0,)), engine_rate)
-    stream = Stream(chain_for(engine, rate), latency, rate, block)
+    stream = Stream(chain_for(identity_engine(mode, engine_rate), rate), latency, rate, block)
     # Neither at the start of a hop nor of a block, and late enough to meet a running stream.
     at = 8 * (mode.hop + block) + 37
     sound = np.zeros((-(-(at + latency.added + 4 * mode.synthesis) // block) * block, 2), np.float32)
@@ -125,10 +132,11 @@ def measure(task: Task) -> Iterator[int | Figures]:
     """Yield how many hops are done now and then, and the figures at last. Raises HostError where it cannot run."""
     separator = Separator.load(task.separator)
     mixes = [Mix(gains) for gains in presets_for(separator.metadata.stems).values()]
-    session = Session(Plan(task.separator, mixes[0], task.mode, task.run, device="null"))
+    session = Session(Plan(task.separator, mixes[0], task.mode, task.run, device="null", source=str(task.music)))
     mode, stream, started = mode_of(separator, task.mode), session.stream, session.started
     rate, block, latency = started.rate, started.block, started.latency
-    session.device = NullDevice(_looped(demo_song(_LOOP_SECONDS, rate).mixture), rate, block, 2)
+    music, _ = soundfile.read(task.music, dtype="float32", always_2d=True)
+    session.device = NullDevice(_looped(music), rate, block, music.shape[1])
     engine_rate = stream.engine.rate
     hops = task.hops or round(SECONDS * engine_rate / mode.hop)
     warm_up = min(hops, round(WARM_UP * engine_rate / mode.hop))
@@ -177,7 +185,7 @@ def measure(task: Task) -> Iterator[int | Figures]:
     )
 
 
-def _looped(audio: np.ndarray):
+def _looped(audio: np.ndarray) -> Callable[[int], np.ndarray]:
     position = 0
 
     def read(n: int) -> np.ndarray:
@@ -199,7 +207,7 @@ def _serve(task: Task, pipe) -> None:
         pipe.send(str(problem))
 
 
-def _measured(task: Task, show) -> Figures:
+def _measured(task: Task, show: Callable[[int], object]) -> Figures:
     context = multiprocessing.get_context("spawn")
     pipe, theirs = context.Pipe(duplex=False)
     process = context.Process(target=_serve, args=(task, theirs), daemon=True)
@@ -243,29 +251,29 @@ def _runtime() -> str:
     return onnxruntime.__version__
 
 
-def _table(name: str, rows: list[Figures]) -> Table:
-    table = Table(title=f"{name}: times in ms, delay in samples")
-    for heading in ("mode", "run"):
-        table.add_column(heading)
-    headings = ("block", "hops", "latency", "deadline", "p50", "p99", "p99.9", "max", "load", "misses", "control", "delay", "measured")
-    for heading in headings:
-        table.add_column(heading, justify="right")
+def _table(rows: list[Figures]) -> Table:
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
+    table.add_column()
     for row in rows:
-        times = (row.latency_ms, row.deadline_ms, row.p50_ms, row.p99_ms, row.p999_ms, row.max_ms)
-        measured = "gap" if row.delay_measured_samples is None else str(row.delay_measured_samples)
-        counts = (row.misses, row.misses_control, row.delay_reported_samples)
-        table.add_row(
-            row.mode,
-            row.run,
-            str(row.block),
-            str(row.hops),
-            *(f"{each:.1f}" for each in times[:2]),
-            *(f"{each:.2f}" for each in times[2:]),
-            f"{100 * row.load:.0f} %",
-            *map(str, counts),
-            measured,
-            style=None if row.delay_measured_samples == row.delay_reported_samples else "bold red",
-        )
+        agrees = row.delay_measured_samples == row.delay_reported_samples
+        table.add_column(f"{row.mode}\n{row.run}", justify="right", style=None if agrees else "bold red")
+    lines = {
+        "block": [str(row.block) for row in rows],
+        "hops": [str(row.hops) for row in rows],
+        "latency ms": [f"{row.latency_ms:.1f}" for row in rows],
+        "deadline ms": [f"{row.deadline_ms:.1f}" for row in rows],
+        "work p50 ms": [f"{row.p50_ms:.2f}" for row in rows],
+        "p99 ms": [f"{row.p99_ms:.2f}" for row in rows],
+        "p99.9 ms": [f"{row.p999_ms:.2f}" for row in rows],
+        "max ms": [f"{row.max_ms:.2f}" for row in rows],
+        "load": [f"{100 * row.load:.0f} %" for row in rows],
+        "misses": [str(row.misses) for row in rows],
+        "control misses": [str(row.misses_control) for row in rows],
+        "delay": [str(row.delay_reported_samples) for row in rows],
+        "measured": ["gap" if row.delay_measured_samples is None else str(row.delay_measured_samples) for row in rows],
+    }
+    for label, cells in lines.items():
+        table.add_row(label, *cells)
     return table
 
 
@@ -281,19 +289,26 @@ def bench(path: Path, hops: int, json_path: Path | None) -> int:
     rows: list[Figures] = []
     refused: list[dict[str, str]] = []
     console = Console()
-    with Progress(TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(), console=console, transient=True) as progress:
+    columns = TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn()
+    with tempfile.TemporaryDirectory() as folder, Progress(*columns, console=console, transient=True) as progress:
+        music = Path(folder) / "music.wav"
+        soundfile.write(music, demo_song(_LOOP_SECONDS, meta.sample_rates[0]).mixture, meta.sample_rates[0], "FLOAT")
         for name, mode in meta.modes.items():
             for run in meta.runs:
                 bar = progress.add_task(f"{name} {run}", total=hops or round(SECONDS * meta.sample_rates[0] / mode.hop))
                 try:
-                    rows.append(_measured(Task(path, name, run, hops), lambda done, bar=bar: progress.update(bar, completed=done)))
+                    task = Task(path, music, name, run, hops)
+                    rows.append(_measured(task, lambda done, bar=bar: progress.update(bar, completed=done)))
                 except HostError as problem:
                     refused.append({"mode": name, "run": run, "reason": str(problem)})
                 progress.remove_task(bar)
-    console.print(_table(meta.name, rows))
+    if rows:
+        console.print(f"{meta.name} on {machine()['cpu']}")
+        console.print(_table(rows))
+        console.print("control misses: by a thread that does nothing on the same schedule, so the machine's own.")
+        console.print("delay, measured: in samples; as reported, and of a click through the identity separator.")
     for each in refused:
         console.print(f"{each['mode']} {each['run']}: {each['reason']}")
-    console.print("control: what a thread that does nothing on the same schedule missed; measured: a click through the identity separator")
     if json_path is not None:
         document = {"separator": meta.name, "modes": [asdict(row) for row in rows], "refused": refused, "machine": machine()}
         try:

@@ -247,4 +247,4 @@ def table_text(stems: Sequence[str]) -> str:
             types = f"{types[0]}*{len(types)}"
         rows.append((control.address, types or "-", control.access, bounds, control.unit, default, description))
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return "\n".join("  ".join(c.ljust(w) for c, w in zip(row, widths)).rstrip() for row in rows)
+    return "\n".join("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows)

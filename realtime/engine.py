@@ -77,7 +77,10 @@ class Engine:
     ) -> None:
         meta = separator.metadata
         if meta.frames != 1 or meta.lookahead:
-            raise HostError(f"separator '{meta.name}' takes {meta.frames} frames a call and looks {meta.lookahead} ahead; this host streams separators of one frame and no look-ahead only")
+            raise HostError(
+                f"separator '{meta.name}' takes {meta.frames} frames a call and looks {meta.lookahead} ahead; "
+                "this host streams separators of one frame and no look-ahead only"
+            )
         if run not in meta.runs:
             raise HostError(f"separator '{meta.name}' does not run as {run!r}; it runs as {', '.join(meta.runs)}")
         if channels < 1:
@@ -121,7 +124,9 @@ class Engine:
     def _values(self, mix: Mix) -> np.ndarray:
         """What moves by the sample: the gain of each stream, then the remainder's, then the wet share."""
         if len(mix.gains) != len(self.names):
-            raise HostError(f"the mix has {len(mix.gains)} gains; separator '{self.separator.metadata.name}' has the stems {', '.join(self.names)}")
+            raise HostError(
+                f"the mix has {len(mix.gains)} gains; separator '{self.separator.metadata.name}' has the stems {', '.join(self.names)}"
+            )
         gains = mix.gains if self.run == "stems" else (max(1.0, *mix.gains) if any(mix.gains) else 0.0,)
         return np.array([*gains, mix.remainder, mix.wet])
 

@@ -30,7 +30,9 @@ class Host:
     Raises HostError with what is wrong and allowed.
     """
 
-    def __init__(self, plan: Plan, osc: OscAddress = OscAddress(), preset: str | None = None, show: bool = False) -> None:
+    def __init__(
+        self, plan: Plan, osc: OscAddress = OscAddress(), preset: str | None = None, show: bool = False
+    ) -> None:
         metadata = Separator.load(plan.separator).metadata
         # The port first: a second host must fail before it touches the sound.
         link = _LateLink()
@@ -96,5 +98,13 @@ def has_display() -> bool:
 
 def open_window(osc: OscAddress) -> subprocess.Popen:
     """Start the window, a process that knows only the OSC address."""
-    command = [sys.executable, "-m", "gui", "--host", "127.0.0.1" if osc.host == "0.0.0.0" else osc.host, "--port", str(osc.port)]
+    command = [
+        sys.executable,
+        "-m",
+        "gui",
+        "--host",
+        "127.0.0.1" if osc.host == "0.0.0.0" else osc.host,
+        "--port",
+        str(osc.port),
+    ]
     return subprocess.Popen(command, cwd=Path(__file__).resolve().parents[1])

@@ -39,7 +39,9 @@ class SpectrumView:
         edges = np.geomspace(30, min(20000, rate / 2.05), BANDS + 1)
         self._starts = np.minimum(np.searchsorted(frequencies, edges[:-1]), len(frequencies) - 2)
         # Where bands are narrower than a bin, neighbours share it.
-        self._ends = np.maximum(np.minimum(np.searchsorted(frequencies, edges[1:]), len(frequencies) - 1), self._starts + 1)
+        self._ends = np.maximum(
+            np.minimum(np.searchsorted(frequencies, edges[1:]), len(frequencies) - 1), self._starts + 1
+        )
         self._scale = 2 / self._window.sum()
 
     def add(self, block: np.ndarray) -> None:

@@ -22,7 +22,9 @@ def default_run(separator: Separator) -> str:
     return "stems" if "stems" in separator.metadata.runs else "single"
 
 
-def stems_of(separator: Separator, mode: Mode, hops: Iterator[np.ndarray], frames: int, channels: int) -> Iterator[np.ndarray]:
+def stems_of(
+    separator: Separator, mode: Mode, hops: Iterator[np.ndarray], frames: int, channels: int
+) -> Iterator[np.ndarray]:
     """Yield the stems [stems, n, channels] of a stream given in hops, `frames` samples in all, aligned with it.
 
     The last hop may be short. Raises HostError where the network gives NaN or infinity.
@@ -87,13 +89,19 @@ def separate_file(
     return targets, notices
 
 
-def _separate(separator: Separator, mode: Mode, source: FileSource, original: FileSource, sinks: list[FileSink], progress) -> None:
+def _separate(
+    separator: Separator, mode: Mode, source: FileSource, original: FileSource, sinks: list[FileSink], progress
+) -> None:
     channels, frames = original.channels, original.frames
     resample = source.rate != original.rate
-    back = [
-        soxr.ResampleStream(source.rate, original.rate, channels, dtype="float32", quality="VHQ")
-        for _ in separator.metadata.stems
-    ] if resample else []
+    back = (
+        [
+            soxr.ResampleStream(source.rate, original.rate, channels, dtype="float32", quality="VHQ")
+            for _ in separator.metadata.stems
+        ]
+        if resample
+        else []
+    )
     hops = iter(lambda: source.read(mode.hop), None)
     written = 0
 

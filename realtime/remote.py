@@ -85,7 +85,9 @@ class RemoteEngine:
         try:
             first = self._pipe.recv()
         except EOFError:
-            raise HostError("the engine's process ended before it started; run again with --verbose for its messages") from None
+            raise HostError(
+                "the engine's process ended before it started; run again with --verbose for its messages"
+            ) from None
         if isinstance(first, Ended):
             raise HostError(first.failure)
         self.started: Started = first

@@ -84,6 +84,10 @@ class Started:
         return text + f" (device: {self.device_latency[0]} in, {self.device_latency[1]} out)"
 
 
+def _listed(rates: tuple[int, ...]) -> str:
+    return " or ".join(str(rate) for rate in rates)
+
+
 def mode_of(separator: Separator, name: str) -> Mode:
     """Return the latency mode `name`; HostError where the separator was not trained for it."""
     modes = separator.metadata.modes
@@ -123,6 +127,11 @@ class Session:
         rate = device.rate if device else source_rate
         if plan.lockstep and (device is None or plan.source):
             raise HostError("lockstep needs a sound device and its own input; files are separated with `separate`")
+        if device is not None and (plan.record or plan.stems):
+            raise HostError("recording needs the null device: add --device null, or leave out --record and --stems")
+        engine_rate = rate if rate in meta.sample_rates else meta.sample_rates[0]
+        if plan.stems and rate != engine_rate:
+            raise HostError(f"the stems of a live run can be written at {_listed(meta.sample_rates)} Hz, not {rate}; choose with --rate")
         self._frames: int | None = None
         read, channels = self._source(plan, rate, device is None, notices)
         self._sink = FileSink(plan.record, rate, channels) if plan.record else None
@@ -131,15 +140,17 @@ class Session:
         elif read is not None:
             device = _Fed(device, read)
         self.device = device
-        work = measure_work(Engine(separator, mode, device.out_channels, run, plan.mix))
-        period = mode.hop / meta.sample_rates[0]
+        work = measure_work(Engine(separator, mode, device.out_channels, run, plan.mix, engine_rate))
+        period = mode.hop / engine_rate
         share = work[0] / period
         prediction = f"a hop of {meta.name} takes {1000 * work[0]:.1f} ms of the {1000 * period:.1f} ms it lasts in '{plan.latency}'"
         if share > IMPOSSIBLE:
-            raise HostError(f"{prediction}, which this machine cannot keep up; choose a lighter model or a longer latency mode")
+            raise HostError(
+                f"{prediction}, which this machine cannot keep up; choose a lighter model or a longer latency mode"
+            )
         if share > TIGHT:
             notices.append(f"{prediction}: expect misses, or choose a lighter model or a longer latency mode.")
-        engine = Engine(separator, mode, device.out_channels, run, plan.mix)
+        engine = Engine(separator, mode, device.out_channels, run, plan.mix, engine_rate)
         engine.warm_up()
         chain = chain_for(engine, rate)
         # A measurement on a busy machine must not buy delay for ever: a hop of reserve is the most that helps.
@@ -149,8 +160,8 @@ class Session:
         if self.stream.bridge.notice:
             notices.append(self.stream.bridge.notice)
         self._tape = None
-        if plan.stems is not None and self._frames is not None and rate == engine.rate:
-            self._tape = Tape(engine, self._frames)
+        if plan.stems is not None:
+            self._tape = Tape(engine, self._frames, plan.stems)
             self.stream.tap = self._tape.take
         self.started = Started(
             separator=meta.name,
@@ -162,7 +173,7 @@ class Session:
             block=block,
             latency=latency,
             device_latency=(device.input_latency, device.output_latency),
-            hop=mode.hop,
+            hop=chain.hop,
             work_ms=(1000 * work[0], 1000 * work[1]),
             notices=tuple(notices),
         )
@@ -175,7 +186,9 @@ class Session:
         except HostError as problem:
             if plan.device is not None:
                 raise
-            notices.append(f"no sound device ({str(problem).splitlines()[0].split(';')[0]}): running on the clock alone, without sound.")
+            notices.append(
+                f"no sound device ({str(problem).splitlines()[0].split(';')[0]}): running on the clock alone, without sound."
+            )
             return None
 
     def _source(self, plan: Plan, rate: int, null: bool, notices: list[str]):
@@ -230,7 +243,7 @@ class Session:
             self._sink.close()
             files.append(self._sink.path)
         if self._tape is not None:
-            files += self._tape.write(self.plan.stems)
+            files += self._tape.write()
         return files
 
 

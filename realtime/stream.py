@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -57,7 +58,14 @@ class Stream:
     result that was not there when its first sample was due, or whose network gave no finite numbers.
     """
 
-    def __init__(self, chain: Native | Resampled, latency: Latency, rate: int, block: int, channels: tuple[int, int] | None = None) -> None:
+    def __init__(
+        self,
+        chain: Native | Resampled,
+        latency: Latency,
+        rate: int,
+        block: int,
+        channels: tuple[int, int] | None = None,
+    ) -> None:
         engine = chain.engine
         self.engine, self.chain, self.latency, self.rate, self.block = engine, chain, latency, rate, block
         ins, outs = channels or (engine.channels, engine.channels)
@@ -73,6 +81,8 @@ class Stream:
         self._meters = {name: Meter() for name in ("input", "output", *(engine.names if engine.run == "stems" else ()))}
         self._spectra = {name: SpectrumView(rate) for name in ("input", "output")}
         self._clock: tuple[int, float] | None = None
+        self._origin = self._last_origin = math.inf
+        self._origin_due = 0.0
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._snapshot: Telemetry | None = None
@@ -174,29 +184,30 @@ class Stream:
         bridge, block, start = self.bridge, stretch.block, stretch.start
         if self.chain.valid_from > bridge.published:
             bridge.skip_to(self.chain.valid_from)
-        if start + len(block) > 0 and max(start, 0) < max(bridge.published, bridge.played()):
+        if len(block) and start + len(block) > 0 and max(start, 0) < max(bridge.published, bridge.played()):
             self.misses += 1
         if start < bridge.published:
             block = block[bridge.published - start :]
         tail = stretch.tail
         outs = self._out_channels
         if block.shape[1] != outs:
-            block, tail = (np.ascontiguousarray(part[:, [c % part.shape[1] for c in range(outs)]]) for part in (block, tail))
+            block, tail = (
+                np.ascontiguousarray(part[:, [c % part.shape[1] for c in range(outs)]]) for part in (block, tail)
+            )
         if start + len(stretch.block) > bridge.published or not len(stretch.block):
             bridge.publish(block, tail, stretch.fill_gain)
 
     def _track(self, have: int) -> None:
+        """Follow the wall-clock time of position 0, as the least lateness seen in the last second or two."""
         now = time.time()
-        if self._clock is None:
-            if have > 0:
-                self._clock = (have, now)
+        if have == 0:
             return
-        expected = self._clock[0] + (now - self._clock[1]) * self.rate
-        # The head moves in blocks: it is never ahead of the clock, and behind it by up to a block.
-        if have > expected:
-            self._clock = (have, now)
-        elif expected - have > self.block + 0.25 * self.rate:
-            self._clock = (have, now)
+        origin = now - have / self.rate
+        self._origin = min(self._origin, origin)
+        if now >= self._origin_due:
+            # Two windows in turn: a clock that drifts is followed, and one late look does not count.
+            self._last_origin, self._origin, self._origin_due = self._origin, origin, now + 1
+        self._clock = (0, min(self._origin, self._last_origin))
 
     def _look(self, block: np.ndarray, mixed: bool) -> None:
         engine = self.engine

@@ -39,7 +39,9 @@ def _picture(host: Host, snapshot: Telemetry) -> Group:
     started = host.started
     head = Text()
     head.append("LaSAFT Live  ", style="bold")
-    head.append(f"{started.separator} · {started.latency_mode} · {started.run} · {started.device} · {started.rate} Hz / {started.block}")
+    head.append(
+        f"{started.separator} · {started.latency_mode} · {started.run} · {started.device} · {started.rate} Hz / {started.block}"
+    )
     table = Table.grid(padding=(0, 2))
     for index, name in enumerate(started.stems):
         gain = host.state.value(f"/stem/{name}/gain/str")[0]
@@ -47,12 +49,16 @@ def _picture(host: Host, snapshot: Telemetry) -> Group:
         marks += "S" if host.state.value(f"/stem/{name}/solo")[0] else " "
         peak_rms = snapshot.meters.get(name)
         meter = _bar(peak_rms[1]) if peak_rms else "no meters in single"
-        table.add_row(Text(name, style=f"bold {_COLOURS[index % 4]}"), str(gain), marks, Text(meter, style=_COLOURS[index % 4]))
+        table.add_row(
+            Text(name, style=f"bold {_COLOURS[index % 4]}"), str(gain), marks, Text(meter, style=_COLOURS[index % 4])
+        )
     for name in ("input", "output"):
         table.add_row(name, "", "", _bar(snapshot.meters.get(name, (0, 0))[1]))
     preset = host.state.value("/preset")[0] or "-"
     misses = Text(status_line(snapshot), style="bold red" if snapshot.misses else "bold")
-    foot = Text(f"preset {preset}   time {snapshot.position / snapshot.rate:.1f} s   OSC {host.server.host}:{host.server.port}   Ctrl-C ends")
+    foot = Text(
+        f"preset {preset}   time {snapshot.position / snapshot.rate:.1f} s   OSC {host.server.host}:{host.server.port}   Ctrl-C ends"
+    )
     return Group(head, table, misses, foot)
 
 
@@ -94,4 +100,6 @@ def _follow_plain(host: Host) -> None:
         snapshot = host.engine.telemetry()
         if snapshot is not None and (time.monotonic() >= due or preset != shown):
             due, shown = time.monotonic() + 5, preset
-            print(f"{snapshot.position / snapshot.rate:6.1f} s  {preset or '-':<14} {status_line(snapshot)}", flush=True)
+            print(
+                f"{snapshot.position / snapshot.rate:6.1f} s  {preset or '-':<14} {status_line(snapshot)}", flush=True
+            )

@@ -69,5 +69,7 @@ def synthesis_window(analysis: np.ndarray, hop: int, synthesis: int) -> np.ndarr
     # Where next to nothing is wanted, nothing is taken: a periodic Hann begins with a zero nobody can undo.
     window = np.where(profile < 1e-6, 0.0, profile / np.maximum(region, 1e-12))
     if window.max() > 100.0:
-        raise ValueError(f"the analysis window is nearly zero inside the last {synthesis} samples and cannot be undone there")
+        raise ValueError(
+            f"the analysis window is nearly zero inside the last {synthesis} samples and cannot be undone there"
+        )
     return window

@@ -29,9 +29,9 @@ from realtime.engine import Engine
 from realtime.mix import Mix
 from realtime.osc import decode, encode
 from realtime.separator import Separator
+from tests.hearing import RATE, level
 
 PERIOD = 512
-RATE = 44100
 MODE = "low"
 PATIENCE = 60.0
 # Silent periods before the song; their first one is not a number, which starts the network afresh.
@@ -221,11 +221,6 @@ def reference(separator: Path, song: np.ndarray, mix: Mix, run: str = "stems", c
         parts.append(engine.master.copy())
     early = mode.synthesis - mode.hop
     return np.concatenate(parts)[early + silent :][: len(song)]
-
-
-def level(sound: np.ndarray, against: np.ndarray) -> float:
-    """Return the power of `sound` in dB relative to that of `against`, -200 at least."""
-    return float(10 * np.log10(max(1e-20, np.mean(np.square(sound, dtype=np.float64)) / np.mean(np.square(against, dtype=np.float64)))))
 
 
 # The process of the two clients.

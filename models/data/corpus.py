@@ -31,7 +31,9 @@ class Corpus:
 
     def __post_init__(self) -> None:
         if not (self.root / "everything-is-free" / "split.json").exists():
-            raise HostError(f"{self.root} has no everything-is-free/split.json: pass the folder that holds the stem corpus with --data")
+            raise HostError(
+                f"{self.root} has no everything-is-free/split.json: pass the folder that holds the stem corpus with --data"
+            )
 
     def songs(self, split: str) -> list[Path]:
         """Return the song folders of a split: train, valid or test."""
@@ -46,7 +48,9 @@ class Corpus:
         """Return (instrument and articulation, MIDI note, file) of every sampled bass note."""
         folder = self.root / "bass-samples"
         entries = json.loads((folder / "files.json").read_text())
-        return [(e["file"].split("_")[0] + "-" + e["articulation"], int(e["midi"]), folder / e["file"]) for e in entries]
+        return [
+            (e["file"].split("_")[0] + "-" + e["articulation"], int(e["midi"]), folder / e["file"]) for e in entries
+        ]
 
     def drum_hits(self) -> list[tuple[str, Path]]:
         """Return (kind, file) of every drum sample, loops included."""
@@ -60,6 +64,9 @@ class Corpus:
         result = []
         for entry in (e for e in listing if e["split"] == split):
             folder = self.root / "everything-is-free" / entry["song"]
-            stems = songs.setdefault(entry["song"], {s: read_stereo(folder / f"{s}.ogg") for s in STEMS} if entry["song"] not in songs else {})
+            stems = songs.setdefault(
+                entry["song"],
+                {s: read_stereo(folder / f"{s}.ogg") for s in STEMS} if entry["song"] not in songs else {},
+            )
             result.append({s: stems[s][entry["start"][s] : entry["start"][s] + entry["samples"]] for s in STEMS})
         return result

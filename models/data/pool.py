@@ -67,7 +67,9 @@ def _phrases(corpus: Corpus) -> Iterator[np.ndarray]:
             yield np.concatenate([phrase, np.zeros((int(rng.uniform(0, 0.6) * RATE), 2), np.float32)])
 
 
-def _rendered(render: Callable[[np.random.Generator, float], np.ndarray], minutes: float, seed: int) -> Iterator[np.ndarray]:
+def _rendered(
+    render: Callable[[np.random.Generator, float], np.ndarray], minutes: float, seed: int
+) -> Iterator[np.ndarray]:
     rng = np.random.default_rng(seed)
     for _ in range(int(minutes * 60 / 16)):
         yield render(rng, 16.0)

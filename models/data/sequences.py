@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 import soxr
 
@@ -50,7 +52,7 @@ class BassSampler:
 class DrumSampler:
     """Random patterns played with sampled hits."""
 
-    _ROLES = {"kick": 0.35, "snare": 0.25, "hat": 0.6, "cymbal": 0.1, "perc": 0.25, "tom": 0.12, "clap": 0.2}
+    _ROLES: ClassVar = {"kick": 0.35, "snare": 0.25, "hat": 0.6, "cymbal": 0.1, "perc": 0.25, "tom": 0.12, "clap": 0.2}
 
     def __init__(self, corpus: Corpus) -> None:
         self.hits: dict[str, list[np.ndarray]] = {}

@@ -34,7 +34,7 @@ class Timbre:
     def __init__(self, rng: np.random.Generator, low: bool) -> None:
         k = np.arange(1, 200)
         slope = rng.uniform(0.6, 2.2)
-        bright = k ** -slope
+        bright = k**-slope
         kind = rng.integers(5)
         if kind == 0:  # square-like
             bright = bright * (k % 2)
@@ -59,7 +59,9 @@ class Timbre:
         self.drive = rng.uniform(1, 4) if rng.random() < 0.3 else 0.0
         self.noise = rng.uniform(0, 0.05) * (not low) * (rng.random() < 0.3)
 
-    def note(self, rng: np.random.Generator, midi: float, seconds: float, glide_from: float | None = None) -> np.ndarray:
+    def note(
+        self, rng: np.random.Generator, midi: float, seconds: float, glide_from: float | None = None
+    ) -> np.ndarray:
         """Return one note, float32 [samples, 2], about unit RMS while it sounds."""
         release = 0.03
         n = int((seconds + release) * RATE)
@@ -86,7 +88,9 @@ class Timbre:
             out += self.noise * rng.standard_normal((n, 2)).astype(np.float32)
         if self.drive:
             out = np.tanh(out * self.drive)
-        envelope = np.minimum(1, t / self.attack) * np.exp(-t / self.decay) * np.clip((seconds + release - t) / release, 0, 1)
+        envelope = (
+            np.minimum(1, t / self.attack) * np.exp(-t / self.decay) * np.clip((seconds + release - t) / release, 0, 1)
+        )
         return out * envelope[:, None]
 
 
@@ -145,7 +149,10 @@ def accompaniment(rng: np.random.Generator, seconds: float) -> np.ndarray:
         while time < seconds:
             bar = 4 * beat
             degree = int(rng.integers(len(scale)))
-            chord = [root + scale[(degree + d) % len(scale)] + 12 * ((degree + d) // len(scale)) for d in (0, 2, 4, 6)[: rng.integers(3, 5)]]
+            chord = [
+                root + scale[(degree + d) % len(scale)] + 12 * ((degree + d) // len(scale))
+                for d in (0, 2, 4, 6)[: rng.integers(3, 5)]
+            ]
             if role == "pad":
                 for midi in chord:
                     add(timbre.note(rng, midi + 12 * rng.integers(0, 2), bar), time, gain * 0.5)
