@@ -119,6 +119,8 @@ def _live(options: argparse.Namespace) -> int:
 
     if options.block not in (None, 0) and not 32 <= options.block <= 4096:
         raise HostError(f"--block {options.block}: a block has 32 to 4096 samples, or 0 for what the device likes")
+    if options.rate is not None and not 8000 <= options.rate <= 384000:
+        raise HostError(f"--rate {options.rate}: a device rate has 8000 to 384000 Hz")
     if options.channels < 1:
         raise HostError(f"--channels {options.channels}: a stream has at least one channel")
     plan = Plan(
@@ -153,6 +155,7 @@ def _live(options: argparse.Namespace) -> int:
 
 
 def _separate(options: argparse.Namespace) -> int:
+    from rich.markup import escape
     from rich.progress import Progress
 
     from realtime.errors import HostError
@@ -171,10 +174,15 @@ def _separate(options: argparse.Namespace) -> int:
             while folder in taken:
                 folder, number = options.output / f"{path.stem}-{number}", number + 1
             taken.add(folder)
-            task = progress.add_task(path.name, total=1.0)
+            task = progress.add_task(escape(path.name), total=1.0)
             try:
                 files, notices = separate_file(
-                    separator, mode, path, folder, lambda share, task=task: progress.update(task, completed=share)
+                    separator,
+                    mode,
+                    path,
+                    folder,
+                    lambda share, task=task: progress.update(task, completed=share),
+                    spare=options.inputs,
                 )
             except HostError as problem:
                 print(f"error: {problem}", file=sys.stderr)
@@ -183,8 +191,8 @@ def _separate(options: argparse.Namespace) -> int:
             finally:
                 progress.remove_task(task)
             for notice in notices:
-                progress.console.print(f"note: {notice}")
-            progress.console.print(f"{folder}: " + ", ".join(file.name for file in files))
+                progress.console.print(f"note: {notice}", markup=False)
+            progress.console.print(f"{folder}: " + ", ".join(file.name for file in files), markup=False)
     return 1 if failed else 0
 
 
@@ -214,7 +222,7 @@ def _import(options: argparse.Namespace) -> int:
     try:
         from models.checkpoint import import_checkpoint
     except ImportError as problem:
-        raise HostError(f"import needs the train extra ({problem}): pip install 'lasaft-live[train]'") from None
+        raise HostError(f"import needs the train extra ({problem}): pip install -e '.[train]'") from None
     with Console(stderr=True).status("exporting, and comparing the file with torch over 200 frames..."):
         path = import_checkpoint(options.checkpoint, options.name, user_folder())
     print(f"wrote {path}; use it with --model {options.name}")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from gui.window import Window
 
-EXTRA = 'pip install "lasaft-live[gui]"'
+EXTRA = 'pip install -e ".[gui]"'
 SHOT_WAIT = 15.0
 SHOT_SETTLE = 1.0
 

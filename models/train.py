@@ -12,6 +12,7 @@ import argparse
 import copy
 import csv
 import queue
+import signal
 import threading
 import time
 from pathlib import Path
@@ -131,7 +132,10 @@ def main() -> None:
     begun = saved = time.monotonic()
     shown = torch.zeros(len(STEMS))
     log = csv.writer((options.run / "log.csv").open("a"))
-    while time.monotonic() - begun < options.minutes * 60:
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    while not stop.is_set() and time.monotonic() - begun < options.minutes * 60:
         height = min(1.0, (step + 1) / 300) / (1 + step / options.decay) ** 0.5
         for group in optimiser.param_groups:
             group["lr"] = options.rate * height

@@ -72,11 +72,7 @@ class Resampled:
         self._down = Resampler(device_rate, int(engine.rate), engine.channels)
         self._up = Resampler(int(engine.rate), device_rate, engine.channels)
         self._waiting = np.zeros((0, engine.channels), np.float32)
-        # Output starts before position 0; silence ahead of it lands its start on a whole device sample.
-        early = engine.mode.synthesis - engine.mode.hop
-        silence = -early % (int(engine.rate) // math.gcd(int(engine.rate), device_rate))
-        self._position = -round((early + silence) * self.factor)
-        self._position += len(self._up.push(np.zeros((silence, engine.channels), np.float32)))
+        self._position = _start(engine.mode, int(engine.rate), device_rate, self._up, engine.channels)
 
     def _advance(self, block: np.ndarray, separate: bool) -> tuple[Stretch, ...]:
         engine, hop = self.engine, self.engine.mode.hop
@@ -115,11 +111,19 @@ class Resampled:
         return Latency(window, adaptation, reserve, late - window - adaptation)
 
 
+def _start(mode: Mode, rate: int, device_rate: int, up: Resampler, channels: int) -> int:
+    """Return the device position at which the output of `up` begins once it is fed with hops."""
+    # Output starts before position 0; silence ahead of it lands its start on a whole device sample.
+    early = mode.synthesis - mode.hop
+    silence = -early % (rate // math.gcd(rate, device_rate))
+    return -round((early + silence) * device_rate / rate) + len(up.push(np.zeros((silence, channels), np.float32)))
+
+
 def _lateness(mode: Mode, rate: int, device_rate: int, block: int, quantum: int) -> int:
     """Return by how many samples finished output trails the input at worst, on blocks of `block` samples."""
     down, up = Resampler(device_rate, rate, 1), Resampler(rate, device_rate, 1)
     taken = read = waiting = worst = 0
-    end = -round((mode.synthesis - mode.hop) * device_rate / rate)
+    end = _start(mode, rate, device_rate, up, 1)
     silence = np.zeros((quantum, 1), np.float32)
     hop = np.zeros((mode.hop, 1), np.float32)
     while taken < 4 * device_rate:

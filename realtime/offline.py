@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from realtime.engine import Engine, full_mix
 from realtime.errors import HostError
 from realtime.latency import Mode
 from realtime.separator import Separator
+from realtime.tape import make_folder
 
 REMAINDER = "remainder"
 
@@ -55,11 +57,17 @@ def separate_array(separator: Separator, mode: Mode, audio: np.ndarray) -> np.nd
 
 
 def separate_file(
-    separator: Separator, mode: Mode, path: Path, folder: Path, progress: Callable[[float], object] = lambda share: None
+    separator: Separator,
+    mode: Mode,
+    path: Path,
+    folder: Path,
+    progress: Callable[[float], object] = lambda share: None,
+    spare: Sequence[Path] = (),
 ) -> tuple[list[Path], list[str]]:
     """Write every stem of `path` and the remainder into `folder` as float32 WAV; return the files and notices.
 
-    The files are as long as the input, aligned with it, and sum to it. They appear only when whole.
+    The files are as long as the input, aligned with it, and sum to it. They appear only when whole, and
+    never in the place of `path` or of one of `spare`. Raises HostError.
     """
     meta = separator.metadata
     rate = meta.sample_rates[0]
@@ -69,9 +77,12 @@ def separate_file(
     if file_rate in meta.sample_rates:
         rate = file_rate
     targets = [folder / f"{name}.wav" for name in (*meta.stems, REMAINDER)]
-    if path.resolve() in [target.resolve() for target in targets]:
-        raise HostError(f"writing into {folder} would overwrite the input {path}; choose another folder with -o")
-    folder.mkdir(parents=True, exist_ok=True)
+    inputs = {source.resolve(): source for source in (path, *spare)}
+    for target in targets:
+        if target.resolve() in inputs:
+            source = inputs[target.resolve()]
+            raise HostError(f"writing into {folder} would overwrite the input {source}; choose another folder with -o")
+    make_folder(folder)
     partial = [target.with_suffix(".part") for target in targets]
     try:
         with FileSource(path, rate) as source, FileSource(path, file_rate) as original:
@@ -82,7 +93,10 @@ def separate_file(
                 for sink in sinks:
                     sink.close()
         for part, target in zip(partial, targets, strict=True):
-            part.replace(target)
+            try:
+                part.replace(target)
+            except OSError as problem:
+                raise HostError(f"{target} cannot be written ({problem.strerror}); choose another folder with -o") from None
     finally:
         for part in partial:
             part.unlink(missing_ok=True)
@@ -102,7 +116,7 @@ def _separate(
         if resample
         else []
     )
-    hops = iter(lambda: source.read(mode.hop), None)
+    hops = (source.read(mode.hop) for _ in itertools.count())
     written = 0
 
     def write(stems: list[np.ndarray]) -> None:

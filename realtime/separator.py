@@ -175,7 +175,7 @@ def _onnxruntime():
     except ImportError:
         raise HostError(
             "separators need ONNX Runtime, which is not installed: install one of the extras, "
-            "pip install 'lasaft-live[cpu]' or, with an NVIDIA card, 'lasaft-live[gpu]'"
+            "pip install -e '.[cpu]' or, with an NVIDIA card, '.[gpu]'"
         ) from None
     return onnxruntime
 

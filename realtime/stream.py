@@ -83,7 +83,7 @@ class Stream:
         self._clock: tuple[int, float] | None = None
         self._origin = self._last_origin = math.inf
         self._origin_due = 0.0
-        self._stop = threading.Event()
+        self._stop, self._ready = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
         self._snapshot: Telemetry | None = None
         self._snapshot_due = 0.0
@@ -109,9 +109,10 @@ class Stream:
     # The thread.
 
     def start(self) -> None:
-        """Warm up and start the inference thread."""
+        """Start the inference thread and wait until it listens."""
         self._thread = threading.Thread(target=self._guarded, name="inference", daemon=True)
         self._thread.start()
+        self._ready.wait(10)
 
     def lockstep(self, block_in: np.ndarray, block_out: np.ndarray, frames: int) -> None:
         """Device callback that computes its hops before it returns, however long that takes; needs no `start`."""
@@ -134,6 +135,7 @@ class Stream:
             raise_priority()
             gc.collect()
             gc.freeze()
+            self._ready.set()
             while not self._stop.is_set():
                 if not self.advance():
                     self._wait()

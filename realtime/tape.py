@@ -6,8 +6,18 @@ from pathlib import Path
 
 import numpy as np
 
-from realtime.devices.file import FileSink, make_folder
+from realtime.devices.file import FileSink
 from realtime.engine import Engine
+from realtime.errors import HostError
+
+
+def make_folder(folder: Path) -> Path:
+    """Return `folder`, made with its parents where it was missing. Raises HostError where it cannot be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise HostError(f"{folder} cannot be made a folder ({problem.strerror}); choose another.") from None
+    return folder
 
 
 class Tape:

@@ -1,7 +1,7 @@
 """A player and a recorder on a JACK server, with the host between them as a user would start it.
 
 `jack_peers.py --seconds 60` runs all of it in real time and prints misses, xruns and what is left of
-the output after the offline result has been taken from it. The tests import `run_between`.
+the output after the offline result has been taken from it. The tests import `jack_host` and `play_through`.
 """
 
 from __future__ import annotations
@@ -45,12 +45,13 @@ class Host:
 
     def __init__(self, arguments: Sequence[str], environment: dict[str, str] | None = None) -> None:
         self.port = free_port()
+        self.environment = dict(environment or os.environ)
         command = [sys.executable, "run_live.py", "--no-window", "--osc-port", str(self.port), *arguments]
         self.process = subprocess.Popen(
             command,
             cwd=ROOT,
             # Wide, so that no line of the report is broken.
-            env=(environment or os.environ) | {"COLUMNS": "200", "OMP_NUM_THREADS": "1"},
+            env=self.environment | {"COLUMNS": "200", "OMP_NUM_THREADS": "1"},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -142,8 +143,9 @@ class Take:
     """What the recorder heard, and what the host said of it.
 
     `sound` [samples, 2] begins at the period in which the song's first sample was sent, so that its
-    index is the delay plus the song's. `added` is the latency the host reports. `clock` [periods, 2]
-    pairs indices at which periods began with the wall-clock times at which the recorder was called.
+    index is the delay plus the song's. `added` is the latency the host reports, `misses` and `xruns` what
+    it counted meanwhile. `clock` [periods, 2] pairs indices at which periods began with the wall-clock
+    times at which the player was called.
     """
 
     sound: np.ndarray
@@ -151,54 +153,54 @@ class Take:
     clock: np.ndarray
     misses: int
     xruns: int
-    stdout: str
-    stderr: str
-    status: int
     notes: dict = field(default_factory=dict)
 
-    def index_at(self, wall: float, over: float = np.inf) -> float:
+    def index_at(self, wall: float, over: float = 2.0) -> float:
         """Return the index whose period began at wall-clock time `wall`, by the best clock of `over` seconds before."""
         # Whoever is called and looks at a clock is late, never early.
         known = self.clock[(self.clock[:, 1] <= wall) & (self.clock[:, 1] > wall - over)]
         return float((known[:, 0] - RATE * known[:, 1]).max() + RATE * wall)
 
 
-def run_between(
-    song: np.ndarray,
-    arguments: Sequence[str],
-    environment: dict[str, str],
-    folder: Path,
-    freewheel: bool = False,
-    before: Callable[[Host], None] = lambda host: None,
-    during: Callable[[Host], dict] = lambda host: {},
-) -> Take:
-    """Play `song` [samples, 2] through the host and record it.
+@contextmanager
+def jack_host(separator: Path, environment: dict[str, str], *arguments: str) -> Iterator[Host]:
+    """Run the host on the JACK server of `environment`."""
+    chosen = ("--device", "system", "--block", str(PERIOD), "--model", str(separator), "--latency", MODE)
+    with host(*chosen, *arguments, environment=environment) as running:
+        running.ask("/telemetry/latency")
+        yield running
 
-    `before` sets the host's controls; `during` is called once the song plays, and what it returns is noted.
-    """
+
+def play_through(
+    running: Host, song: np.ndarray, folder: Path, freewheel: bool = False, during: Callable[[], dict] = dict
+) -> Take:
+    """Play `song` [samples, 2] through a host on JACK and record it; `during` is called while it plays."""
     np.save(folder / "song.npy", song.astype(np.float32))
-    take = folder / "take.npz"
-    with host("--device", "system", "--block", str(PERIOD), "--latency", MODE, *arguments, environment=environment) as running:
-        (added,) = running.ask("/telemetry/latency")
-        before(running)
-        command = [sys.executable, str(Path(__file__)), "--song", str(folder / "song.npy"), "--take", str(take)]
-        peers = subprocess.Popen(
-            command + ["--freewheel"] * freewheel, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-        try:
-            playing = peers.stdout.readline()
-            noted = during(running) if playing.startswith("playing") else {}
-            _, problems = peers.communicate(timeout=len(song) / RATE + PATIENCE)
-        finally:
-            peers.kill()
-            peers.wait()
-        assert peers.returncode == 0, problems + running.stderr
-        (misses,), (xruns,) = running.ask("/telemetry/misses"), running.ask("/telemetry/xruns")
-        status = running.stop()
-    heard = np.load(take)
-    return Take(
-        heard["sound"], added, heard["clock"], misses, xruns, running.stdout, running.stderr, status, noted
-    )
+    before = [running.ask(f"/telemetry/{count}")[0] for count in ("misses", "xruns")]
+    command = [sys.executable, str(Path(__file__)), "--song", str(folder / "song.npy"), "--take", str(folder / "take.npz")]
+    command += ["--freewheel"] * freewheel
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    peers = subprocess.Popen(command, env=running.environment, **pipes)
+    try:
+        noted = during() if peers.stdout.readline() else {}
+        _, problems = peers.communicate(timeout=len(song) / RATE + PATIENCE)
+    finally:
+        peers.kill()
+        peers.wait()
+    assert peers.returncode == 0, problems + running.stderr
+    # Counts are taken 30 times a second.
+    time.sleep(0.1)
+    counts = [running.ask(f"/telemetry/{count}")[0] for count in ("misses", "xruns")]
+    misses, xruns = np.subtract(counts, before).tolist()
+    heard = np.load(folder / "take.npz")
+    return Take(heard["sound"], running.ask("/telemetry/latency")[0], heard["clock"], misses, xruns, noted)
+
+
+def refused(separator: Path) -> int:
+    """Return how many misses the sample that is no number makes at most: hops of output without whole frames."""
+    meta = Separator.load(separator).metadata
+    mode = meta.modes[MODE]
+    return -(-(meta.n_fft + mode.synthesis - mode.hop) // mode.hop)
 
 
 def reference(separator: Path, song: np.ndarray, mix: Mix, run: str = "stems", changes: Sequence[tuple[int, Mix]] = ()) -> np.ndarray:
@@ -252,6 +254,7 @@ def play_and_record(song_file: Path, take_file: Path, freewheel: bool) -> None:
         block = np.zeros((frames, 2), np.float32)
         if first is not None:
             at = now - first
+            clock.append((at, time.time()))
             if at == -LEAD * PERIOD:
                 block[0] = np.nan
             elif at > -frames:
@@ -268,7 +271,6 @@ def play_and_record(song_file: Path, take_file: Path, freewheel: bool) -> None:
         if first is None or now < first:
             return
         at = now - first
-        clock.append((at, time.time()))
         if at >= total:
             done.set()
             return
@@ -317,17 +319,19 @@ def report(seconds: float, model: str, run: str) -> None:
     separator = find_separator(model)
     names = Separator.load(separator).metadata.stems
     with jack_server(RATE, PERIOD) as environment, tempfile.TemporaryDirectory() as folder:
-        take = run_between(song, ["--model", model, "--run", run], environment, Path(folder))
+        with jack_host(separator, environment, "--run", run) as running:
+            take = play_through(running, song, Path(folder))
+            running.stop()
     wanted = reference(separator, song, Mix((1.0,) * len(names)), run)
     delay = take.added + PERIOD
     heard = take.sound[delay:][: len(wanted)]
-    hops = [slice(i, i + PERIOD) for i in range(0, len(wanted) - PERIOD, PERIOD)]
-    wrong = sum(np.abs(heard[hop] - wanted[hop]).max() > 1e-5 for hop in hops)
+    periods = [slice(i, i + PERIOD) for i in range(0, len(wanted), PERIOD)]
+    wrong = sum(np.abs(heard[period] - wanted[period]).max() > 1e-5 for period in periods)
     print(f"{seconds:g} s of {model} ({run}) in blocks of {PERIOD}; added latency {take.added} samples, JACK {PERIOD} more")
-    print(f"misses {take.misses} (of them the sample that is no number makes {2048 // PERIOD}), xruns {take.xruns}")
-    print(f"hops that differ from the offline result by more than 1e-5: {wrong} of {len(hops)}")
+    print(f"misses {take.misses} (up to {refused(separator)} of them made by the start), xruns {take.xruns}")
+    print(f"periods that differ from the offline result by more than 1e-5: {wrong} of {len(periods)}")
     print(f"residual against the offline result: {level(heard - wanted, wanted):.1f} dB, at most {np.abs(heard - wanted).max():.2g}")
-    print(take.stdout.strip().splitlines()[-1])
+    print(running.stdout.strip().splitlines()[-1])
 
 
 def main() -> None:

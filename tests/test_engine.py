@@ -6,8 +6,8 @@ from functools import lru_cache
 
 import numpy as np
 import pytest
-
 from playing import delayed, noise, open_stream, play, reference, residual_db
+
 from realtime.engine import Engine, full_mix, tail_weights
 from realtime.errors import HostError
 from realtime.latency import MODE_NAMES
@@ -17,7 +17,7 @@ from realtime.windows import analysis_window, overlap_profile, synthesis_window
 
 BLOCKS = (32, 37, 64, 100, 128, 441, 512, 1000, 1024, 4096)
 GAINS = (0.7, 0.2, 1.5, 0.0)
-LENGTH = 10000
+LENGTH = 8000
 SPECTRUM_RUNS = [("identity", "single"), ("identity", "stems"), ("four_stems", "single"), ("four_stems", "stems")]
 
 
@@ -118,7 +118,9 @@ def test_tail_weights_are_the_share_of_later_frames_left_out(four_stems, name):
 def test_stems_and_remainder_sum_to_the_mixture(four_stems, run, channels):
     separator = Separator.load(four_stems)
     audio = noise(8000, channels)
-    stream = open_stream(separator, separator.metadata.modes["low"], Mix((1.0,) * 4, remainder=1.0), run, channels=channels)
+    stream = open_stream(
+        separator, separator.metadata.modes["low"], Mix((1.0,) * 4, remainder=1.0), run, channels=channels
+    )
     heard = play(stream, audio, 128)
     assert np.abs(heard - delayed(audio, stream.latency.added)).max() < 1e-6
 
@@ -187,7 +189,9 @@ def test_gains_remainder_and_wet_glide_in_straight_lines_from_their_sample(four_
     stream.submit(new, at)
     heard = play(stream, audio, 128)[stream.latency.added :]
     way = np.clip((np.arange(len(audio)) - at + 1) / round(0.03 * 44100), 0, 1)[:, None]
-    course = (1 - way) * np.array([*old.gains, old.wet, old.remainder]) + way * np.array([*new.gains, new.wet, new.remainder])
+    course = (1 - way) * np.array([*old.gains, old.wet, old.remainder]) + way * np.array(
+        [*new.gains, new.wet, new.remainder]
+    )
     streams = reference(separator, mode, audio, np.eye(4))
     wet = np.einsum("ts,stc->tc", course[:, :4], streams) + course[:, 5:] * (audio - streams.sum(0))
     wanted = course[:, 4:5] * wet + (1 - course[:, 4:5]) * audio

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from types import ModuleType
@@ -14,6 +15,7 @@ from realtime.errors import HostError
 RATES = (44100, 48000, 88200, 96000, 176400, 192000)
 # A device that has called back nothing for this long is gone, whatever its host API says.
 SILENT_SECONDS = 2.0
+CLOSING_SECONDS = 2.0
 
 Choice = int | str | None
 Lockstep = Callable[[np.ndarray, np.ndarray, int], object]
@@ -65,6 +67,7 @@ class PortAudioDevice:
         self._stream = None
         self._bridge: Bridge | None = None
         self._error: str | None = None
+        self._calls = 0
         self._seen = 0, 0.0
 
     @property
@@ -100,6 +103,7 @@ class PortAudioDevice:
         """Start with `callback(block_in, block_out, frames)`, which may wait: never live, only freewheeling."""
 
         def lockstep(block_in, block_out, frames, moment, status) -> None:
+            self._calls += 1
             try:
                 callback(block_in.copy(), block_out, frames)
             except Exception as problem:
@@ -110,17 +114,28 @@ class PortAudioDevice:
         self._open(None, callback=lockstep, wrap_callback="array")
 
     def stop(self) -> None:
-        """Stop and close the stream; afterwards it may be started again."""
+        """Stop and close the stream; afterwards it may be started again, unless it had failed."""
+        failed = self.error is not None
         stream, self._stream = self._stream, None
+        bridge, self._bridge = self._bridge, None
         if stream is None:
             return
-        try:
-            stream.stop()
-        except self._sd.PortAudioError:
-            pass  # a device that is gone cannot be stopped, only closed
-        finally:
-            stream.close(ignore_errors=True)
-        self._bridge = None
+
+        def close() -> None:
+            try:
+                stream.stop()
+            except self._sd.PortAudioError:
+                pass  # a device that is gone cannot be stopped, only closed
+            finally:
+                stream.close(ignore_errors=True)
+
+        if failed:
+            # A host API whose server is gone may wait for it for ever; the bridge is its own until then.
+            closing = threading.Thread(target=lambda kept: close(), args=(bridge,), daemon=True)
+            closing.start()
+            closing.join(CLOSING_SECONDS)
+        else:
+            close()
 
     def active(self) -> bool:
         """Return whether the stream runs."""
@@ -132,14 +147,18 @@ class PortAudioDevice:
         if self._stream is None or self._error is not None:
             return self._error
         if not self._stream.active:
-            self._error = f"{self.name} has stopped; check its cable and start again."
-        elif self._bridge is not None:
-            callbacks, now = self._bridge.counts().callbacks, time.monotonic()
-            if callbacks != self._seen[0]:
-                self._seen = callbacks, now
+            self._error = f"{self.name} has stopped; check its cable, or the sound server, and start again."
+        else:
+            calls, now = self._callbacks(), time.monotonic()
+            if calls != self._seen[0]:
+                self._seen = calls, now
             elif now - self._seen[1] > SILENT_SECONDS:
-                return f"{self.name} has delivered nothing for {now - self._seen[1]:.0f} s; check its cable."
+                silent = f"{self.name} has delivered nothing for {now - self._seen[1]:.0f} s"
+                return f"{silent}; check its cable, or the sound server, and start again."
         return self._error
+
+    def _callbacks(self) -> int:
+        return self._calls if self._bridge is None else self._bridge.counts().callbacks
 
     def _open(self, bridge: Bridge | None, **callback) -> None:
         if self._stream is not None:
@@ -157,7 +176,7 @@ class PortAudioDevice:
                 **callback,
             )
             self._bridge, self._error = bridge, None
-            self._seen = (bridge.counts().callbacks if bridge else 0), time.monotonic()
+            self._seen = self._callbacks(), time.monotonic()
             self._stream.start()
         except self._sd.PortAudioError as problem:
             self.stop()

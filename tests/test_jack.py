@@ -1,0 +1,177 @@
+"""The whole host, started as a user starts it, between a player and a recorder on a JACK server without hardware."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import struct
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from realtime.demo import demo_song
+from realtime.library import SHIPPED
+from realtime.mix import Mix
+from realtime.osc import encode
+from realtime.presets import presets_for
+from realtime.separator import Separator
+from tests.hearing import RATE, brightness, cross_fade, find_fade, level
+from tests.jack_peers import MODE, PERIOD, Host, jack_host, play_through, reference, refused
+from tests.jack_server import jack_missing, jack_server
+
+# What PortAudio adds over JACK: it plays a period what it was given a period before.
+PORTAUDIO = PERIOD
+GLIDE = round(0.03 * RATE)
+
+pytestmark = pytest.mark.skipif(jack_missing() is not None, reason=str(jack_missing()))
+
+
+@pytest.fixture(scope="module")
+def separator(request) -> Path:
+    shipped = SHIPPED / "lasaft-live.onnx"
+    return shipped if shipped.is_file() else request.getfixturevalue("four_stems")
+
+
+@pytest.fixture(scope="module")
+def mixes(separator) -> dict[str, Mix]:
+    presets = presets_for(Separator.load(separator).metadata.stems)
+    return {name: Mix(gains) for name, gains in presets.items()}
+
+
+@pytest.fixture(scope="module")
+def song() -> np.ndarray:
+    return demo_song(4.0).mixture
+
+
+def end(running: Host) -> None:
+    assert running.stop() == 0, running.stderr
+    assert "Traceback" not in running.stderr
+
+
+# Freewheeling.
+
+
+@pytest.fixture(scope="module")
+def lockstep(separator) -> Iterator[Host]:
+    with jack_server(RATE, PERIOD) as environment, jack_host(separator, environment, "--lockstep") as running:
+        yield running
+        end(running)
+
+
+def test_bypass_gives_the_input_back_to_the_bit_after_the_reported_latency(lockstep, song, tmp_path):
+    lockstep.tell("/bypass", "i", 1)
+    assert lockstep.ask("/bypass") == (1,)
+    take = play_through(lockstep, song, tmp_path, freewheel=True)
+    delay = take.added + PORTAUDIO
+    assert np.array_equal(take.sound[delay:][: len(song)], song)
+    assert not take.sound[:delay].any()
+    assert f"= {take.added} samples" in lockstep.stdout
+
+
+def test_separation_equals_the_offline_result_after_the_reported_latency(lockstep, separator, song, tmp_path):
+    gains = (0.5, 1.0, 0.0, 0.25)
+    lockstep.tell("/bypass", "i", 0)
+    lockstep.tell("/condition", "ffff", *gains)
+    assert np.allclose(lockstep.ask("/condition"), gains, atol=1e-6)
+    take = play_through(lockstep, song, tmp_path, freewheel=True)
+    wanted = reference(separator, song, Mix(gains))
+    assert level(wanted, song) > -60
+    assert np.abs(take.sound[take.added + PORTAUDIO :][: len(song)] - wanted).max() <= 1e-5
+
+
+# In real time.
+
+
+def test_the_inference_thread_plays_in_real_time(separator, song, mixes, tmp_path, capsys):
+    with jack_server(RATE, PERIOD) as environment, jack_host(separator, environment) as running:
+        take = play_through(running, song, tmp_path)
+        end(running)
+    wanted = reference(separator, song, mixes["all"])
+    heard = take.sound[take.added + PORTAUDIO :][: len(song)]
+    residual = level(heard - wanted, wanted)
+    with capsys.disabled():
+        print(f"\n[in real time: {take.misses} misses, {refused(separator)} of them meant, {take.xruns} xruns, residual {residual:.1f} dB] ", end="")
+    assert level(take.sound, song) > -40
+    # A machine that was busy elsewhere has lost hops or periods, and the host says so.
+    if take.misses <= refused(separator) and take.xruns == 0:
+        assert np.abs(heard - wanted).max() <= 1e-5
+
+
+@pytest.mark.parametrize("run", ["stems", "single"])
+def test_a_foreign_client_switches_presets_while_it_plays(separator, song, mixes, tmp_path, capsys, run):
+    """Lockstep, so that a busy machine loses nothing; in real time, so that moments of wall-clock time mean something."""
+    if shutil.which("oscsend") is None:
+        pytest.skip("oscsend (liblo-tools) is not installed")
+
+    def switch() -> dict:
+        time.sleep(1.0)
+        asked = time.time()
+        command = ["oscsend", "127.0.0.1", str(running.port), "/preset", "s", "drums"]
+        subprocess.run(command, check=True, timeout=20)
+        while running.ask("/preset") != ("drums",):
+            pass
+        handled = time.time()
+        due = handled + 0.8
+        message = encode("/preset", "s", ("melody",))
+        bundle = b"#bundle\0" + struct.pack(">Qi", round((due + 2_208_988_800) * 2**32), len(message)) + message
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.sendto(bundle, ("127.0.0.1", running.port))
+        return {"asked": asked, "handled": handled, "due": due}
+
+    options = ("--lockstep", "--run", run, "--preset", "instrumental")
+    with jack_server(RATE, PERIOD) as environment, jack_host(separator, environment, *options) as running:
+        take = play_through(running, song, tmp_path, during=switch)
+        end(running)
+    heard = take.sound[take.added + PORTAUDIO :][: len(song)]
+    first, second, third = (reference(separator, song, mixes[name], run) for name in ("instrumental", "drums", "melody"))
+    # At a moment, the period that begins has been taken in.
+    asked, handled, due = (take.index_at(take.notes[name]) + PERIOD for name in ("asked", "handled", "due"))
+    middle = round(due) - RATE // 4
+
+    def switched(before: np.ndarray, after: np.ndarray, part: slice) -> int:
+        now, before, after = heard[part], before[part], after[part]
+        if run == "stems":
+            begun = find_fade(now, before, after, GLIDE)
+            faded = cross_fade(before, after, begun, GLIDE)
+            assert level((now - faded)[begun : begun + GLIDE], faded[begun : begun + GLIDE]) <= -60
+            assert np.abs(now - faded).max() <= 1e-5
+        else:
+            begun = int(np.flatnonzero(np.abs(now - before).max(axis=1) > 1e-5)[0])
+            rest = slice(begun + RATE // 4, None)
+            assert level((now - after)[rest], after[rest]) <= -60
+        assert brightness(now, begun, GLIDE, before, after) <= 1
+        return part.start + begun
+
+    by_message = switched(first, second, slice(0, middle))
+    by_tag = switched(second, third, slice(middle, len(song)))
+    with capsys.disabled():
+        after_asking, after_handling = by_message + take.added - asked, by_message + take.added - handled
+        print(
+            f"\n[{run}: the message is heard {after_asking:.0f} samples after it was sent, {after_handling:.0f} after "
+            f"it was seen to work; the time tag lands {by_tag - due:+.0f} samples off; {take.xruns} xruns] ",
+            end="",
+        )
+    hop = Separator.load(separator).metadata.modes[MODE].hop
+    # Never before it was sent; how soon afterwards is the machine's affair, of which the time tag is free.
+    assert 0 < after_asking < RATE
+    assert -hop <= by_tag - due <= hop
+
+
+# The server.
+
+
+def test_a_host_whose_server_goes_ends_with_a_sentence(separator):
+    with ExitStack() as host, jack_server(RATE, PERIOD) as environment:
+        running = host.enter_context(jack_host(separator, environment))
+        # The server goes first.
+        host = host.pop_all()
+    with host:
+        assert running.wait() == 1
+    assert "error: system has" in running.stderr
+    assert "start again" in running.stderr
+    assert "Traceback" not in running.stderr + running.stdout
