@@ -6,6 +6,7 @@ interpreter from the inference thread.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from dataclasses import dataclass
@@ -166,7 +167,11 @@ class Session:
         engine.warm_up()
         chain = chain_for(engine, rate)
         # A measurement on a busy machine must not buy delay for ever: a hop of reserve is the most that helps.
-        reserve = reserve_for(min(work[1], period), block, rate)
+        longest = min(work[1], period)
+        reserve = reserve_for(longest, block, rate)
+        if device.block is None:
+            # A result may be asked for as early as one sample after the block that completed its hop.
+            reserve = math.ceil(longest * rate) + VARYING_BLOCK
         latency = chain.latency(device.block, reserve)
         self.stream = Stream(chain, latency, rate, block, (device.in_channels, device.out_channels))
         if self.stream.bridge.notice:

@@ -159,6 +159,7 @@ class Stream:
             self._chunk.fill(0)
         self._read += quantum
         block = self._chunk
+        np.nan_to_num(block, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
         if block.shape[1] != self._wide.shape[1]:
             self._wide[:] = block[:, [c % block.shape[1] for c in range(self._wide.shape[1])]]
             block = self._wide

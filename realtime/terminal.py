@@ -66,12 +66,13 @@ def watch(host: Host) -> Ended:
     """Show `host` until its run is over or the user ends it; return how it ended."""
     console = Console()
     for notice in host.started.notices:
-        console.print(f"note: {notice}")
-    console.print(f"added latency: {host.started.latency_text}")
+        console.print(f"note: {notice}", markup=False, soft_wrap=True)
+    console.print(f"added latency: {host.started.latency_text}", soft_wrap=True)
     period = 1000 * host.started.hop / host.started.rate
     console.print(
         f"predicted load: {100 * host.started.work_ms[0] / period:.0f} % "
-        f"({host.started.work_ms[0]:.2f} ms a hop of {period:.1f} ms, p99.9 {host.started.work_ms[1]:.2f} ms)"
+        f"({host.started.work_ms[0]:.2f} ms a hop of {period:.1f} ms, p99.9 {host.started.work_ms[1]:.2f} ms)",
+        soft_wrap=True,
     )
     try:
         if sys.stdout.isatty():

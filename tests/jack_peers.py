@@ -318,10 +318,13 @@ def report(seconds: float, model: str, run: str) -> None:
     song = np.resize(whole, (round(seconds * RATE), 2))
     separator = find_separator(model)
     names = Separator.load(separator).metadata.stems
-    with jack_server(RATE, PERIOD) as environment, tempfile.TemporaryDirectory() as folder:
-        with jack_host(separator, environment, "--run", run) as running:
-            take = play_through(running, song, Path(folder))
-            running.stop()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        jack_server(RATE, PERIOD) as environment,
+        jack_host(separator, environment, "--run", run) as running,
+    ):
+        take = play_through(running, song, Path(folder))
+        running.stop()
     wanted = reference(separator, song, Mix((1.0,) * len(names)), run)
     delay = take.added + PERIOD
     heard = take.sound[delay:][: len(wanted)]

@@ -121,7 +121,7 @@ class PortAudioDevice:
         if stream is None:
             return
 
-        def close() -> None:
+        def close(_kept: Bridge | None = None) -> None:
             try:
                 stream.stop()
             except self._sd.PortAudioError:
@@ -130,8 +130,8 @@ class PortAudioDevice:
                 stream.close(ignore_errors=True)
 
         if failed:
-            # A host API whose server is gone may wait for it for ever; the bridge is its own until then.
-            closing = threading.Thread(target=lambda kept: close(), args=(bridge,), daemon=True)
+            # A host API whose server is gone may wait for it for ever, and may use the bridge until then.
+            closing = threading.Thread(target=close, args=(bridge,), daemon=True)
             closing.start()
             closing.join(CLOSING_SECONDS)
         else:
