@@ -34,7 +34,7 @@ from tests.hearing import RATE, level
 PERIOD = 512
 MODE = "low"
 PATIENCE = 60.0
-# Silent periods before the song; their first one is not a number, which starts the network afresh.
+# Silent periods before the song.
 LEAD = 64
 # Periods recorded behind the song's end.
 TRAIL = 16
@@ -196,33 +196,53 @@ def play_through(
     return Take(heard["sound"], running.ask("/telemetry/latency")[0], heard["clock"], misses, xruns, noted)
 
 
-def refused(separator: Path) -> int:
-    """Return how many misses the sample that is no number makes at most: hops of output without whole frames."""
-    meta = Separator.load(separator).metadata
-    mode = meta.modes[MODE]
-    return -(-(meta.n_fft + mode.synthesis - mode.hop) // mode.hop)
+def reference(separator: Path, song: np.ndarray, mix: Mix, run: str = "stems", silent: int = LEAD) -> np.ndarray:
+    """Return what the engine makes of `song` [samples, 2] under `mix`, aligned with it, after `silent` hops of silence.
 
-
-def reference(separator: Path, song: np.ndarray, mix: Mix, run: str = "stems", changes: Sequence[tuple[int, Mix]] = ()) -> np.ndarray:
-    """Return what the engine makes of `song` [samples, 2] under `mix`, aligned with it, after the same silence as on JACK.
-
-    `changes` are mixes and the song's sample from which each holds.
+    How many there were makes no difference to a network that settles in silence.
     """
     loaded = Separator.load(separator)
     mode = loaded.metadata.modes[MODE]
-    # The frames that held the sample that is no number were refused; the network starts behind them.
-    silent = (LEAD * PERIOD - loaded.metadata.n_fft) // mode.hop * mode.hop
     engine = Engine(loaded, mode, song.shape[1], run, mix)
-    for at, change in changes:
-        engine.schedule.submit(change, at + silent)
-    padding = -len(song) % mode.hop + mode.synthesis
-    sound = np.concatenate([np.zeros((silent, 2)), song, np.zeros((padding, 2))]).astype(np.float32)
+    padding = -(len(song) + mode.synthesis) % mode.hop + mode.synthesis
+    sound = np.concatenate([np.zeros((silent * mode.hop, 2)), song, np.zeros((padding, 2))]).astype(np.float32)
     parts = []
     for start in range(0, len(sound), mode.hop):
         assert engine.process(sound[start : start + mode.hop])
         parts.append(engine.master.copy())
     early = mode.synthesis - mode.hop
-    return np.concatenate(parts)[early + silent :][: len(song)]
+    return np.concatenate(parts)[early + silent * mode.hop :][: len(song)]
+
+
+def silence_before(separator: Path, song: np.ndarray, heard: np.ndarray, mix: Mix, run: str, most: int = 1500) -> int:
+    """Return after how many hops of silence, at most `most`, `song` would begin to sound most like `heard`.
+
+    Only the host knows how long it ran before the song, and a network need not settle in silence.
+    """
+    loaded = Separator.load(separator)
+    mode = loaded.metadata.modes[MODE]
+    engine = Engine(loaded, mode, song.shape[1], run, mix)
+    (lane,) = engine._lanes
+    runner, states, best = lane.runner, [], (np.inf, 0)
+    nothing = np.zeros((mode.hop, 2), np.float32)
+    for _ in range(most):
+        states.append([state.copy() for state in runner._states[runner._turn]])
+        engine.process(nothing)
+    # The first hops, and of these what they have finished.
+    hops, early = 8, mode.synthesis - mode.hop
+    for silent in range(loaded.metadata.n_fft // mode.hop, most):
+        engine.reset()
+        for _ in range(loaded.metadata.n_fft // mode.hop):
+            engine.push(nothing)
+        for state, known in zip(runner._states[0], states[silent], strict=True):
+            state[:] = known
+        parts = []
+        for at in range(0, hops * mode.hop, mode.hop):
+            engine.process(song[at : at + mode.hop])
+            parts.append(engine.master.copy())
+        made = np.concatenate(parts)[early:]
+        best = min(best, (float(np.square(made - heard[: len(made)]).sum()), silent))
+    return best[1]
 
 
 # The process of the two clients.
@@ -255,9 +275,7 @@ def play_and_record(song_file: Path, take_file: Path, freewheel: bool) -> None:
         if first is not None:
             at = now - first
             clock.append((at, time.time()))
-            if at == -LEAD * PERIOD:
-                block[0] = np.nan
-            elif at > -frames:
+            if at > -frames:
                 rows = song[max(0, at) : max(0, at + frames)]
                 block[: len(rows)] = rows
                 if at % PERIOD:
@@ -306,7 +324,7 @@ def play_and_record(song_file: Path, take_file: Path, freewheel: bool) -> None:
 # By hand.
 
 
-def report(seconds: float, model: str, run: str) -> None:
+def report(seconds: float, model: str, run: str, freewheel: bool) -> None:
     """Play the demo song for `seconds` through JACK and print how it went."""
     from realtime.demo import demo_song
     from realtime.library import find_separator
@@ -314,24 +332,24 @@ def report(seconds: float, model: str, run: str) -> None:
 
     if missing := jack_missing():
         raise SystemExit(missing)
-    whole = demo_song().mixture
-    song = np.resize(whole, (round(seconds * RATE), 2))
+    song = np.resize(demo_song().mixture, (round(seconds * RATE), 2))
     separator = find_separator(model)
-    names = Separator.load(separator).metadata.stems
+    mix = Mix((1.0,) * len(Separator.load(separator).metadata.stems))
     with (
         tempfile.TemporaryDirectory() as folder,
         jack_server(RATE, PERIOD) as environment,
-        jack_host(separator, environment, "--run", run) as running,
+        jack_host(separator, environment, "--run", run, *["--lockstep"] * freewheel) as running,
     ):
-        take = play_through(running, song, Path(folder))
+        take = play_through(running, song, Path(folder), freewheel)
         running.stop()
-    wanted = reference(separator, song, Mix((1.0,) * len(names)), run)
-    delay = take.added + PERIOD
-    heard = take.sound[delay:][: len(wanted)]
-    periods = [slice(i, i + PERIOD) for i in range(0, len(wanted), PERIOD)]
+    heard = take.sound[take.added + PERIOD :][: len(song)]
+    silent = silence_before(separator, song, heard, mix, run)
+    wanted = reference(separator, song, mix, run, silent)
+    periods = [slice(at, at + PERIOD) for at in range(0, len(song), PERIOD)]
     wrong = sum(np.abs(heard[period] - wanted[period]).max() > 1e-5 for period in periods)
-    print(f"{seconds:g} s of {model} ({run}) in blocks of {PERIOD}; added latency {take.added} samples, JACK {PERIOD} more")
-    print(f"misses {take.misses} (up to {refused(separator)} of them made by the start), xruns {take.xruns}")
+    how = "freewheeling" if freewheel else "in real time"
+    print(f"{seconds:g} s of {model} ({run}), {how}, in blocks of {PERIOD}")
+    print(f"added latency {take.added} samples, PortAudio over JACK {PERIOD} more; misses {take.misses}, xruns {take.xruns}")
     print(f"periods that differ from the offline result by more than 1e-5: {wrong} of {len(periods)}")
     print(f"residual against the offline result: {level(heard - wanted, wanted):.1f} dB, at most {np.abs(heard - wanted).max():.2g}")
     print(running.stdout.strip().splitlines()[-1])
@@ -342,12 +360,12 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0, help="how long to play (default: 60)")
     parser.add_argument("--model", default="lasaft-live", help="separator (default: lasaft-live)")
     parser.add_argument("--run", default="stems", choices=("single", "stems"))
+    parser.add_argument("--freewheel", action="store_true", help="as fast as it goes, the host in lockstep")
     for option in ("--song", "--take"):
         parser.add_argument(option, type=Path, help=argparse.SUPPRESS)
-    parser.add_argument("--freewheel", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.song is None:
-        report(options.seconds, options.model, options.run)
+        report(options.seconds, options.model, options.run, options.freewheel)
     else:
         play_and_record(options.song, options.take, options.freewheel)
 

@@ -15,13 +15,12 @@ import numpy as np
 import pytest
 
 from realtime.demo import demo_song
-from realtime.library import SHIPPED
 from realtime.mix import Mix
 from realtime.osc import encode
 from realtime.presets import presets_for
 from realtime.separator import Separator
 from tests.hearing import RATE, brightness, cross_fade, find_fade, level
-from tests.jack_peers import MODE, PERIOD, Host, jack_host, play_through, reference, refused
+from tests.jack_peers import MODE, PERIOD, Host, jack_host, play_through, reference
 from tests.jack_server import jack_missing, jack_server
 
 # What PortAudio adds over JACK: it plays a period what it was given a period before.
@@ -32,9 +31,9 @@ pytestmark = pytest.mark.skipif(jack_missing() is not None, reason=str(jack_miss
 
 
 @pytest.fixture(scope="module")
-def separator(request) -> Path:
-    shipped = SHIPPED / "lasaft-live.onnx"
-    return shipped if shipped.is_file() else request.getfixturevalue("four_stems")
+def separator(four_stems) -> Path:
+    """One with memory that settles in silence, of which there is as much as the machine takes to get going."""
+    return four_stems
 
 
 @pytest.fixture(scope="module")
@@ -95,10 +94,10 @@ def test_the_inference_thread_plays_in_real_time(separator, song, mixes, tmp_pat
     heard = take.sound[take.added + PORTAUDIO :][: len(song)]
     residual = level(heard - wanted, wanted)
     with capsys.disabled():
-        print(f"\n[in real time: {take.misses} misses, {refused(separator)} of them meant, {take.xruns} xruns, residual {residual:.1f} dB] ", end="")
+        print(f"\n[in real time: {take.misses} misses, {take.xruns} xruns, residual {residual:.1f} dB] ", end="")
     assert level(take.sound, song) > -40
     # A machine that was busy elsewhere has lost hops or periods, and the host says so.
-    if take.misses <= refused(separator) and take.xruns == 0:
+    if take.misses == take.xruns == 0:
         assert np.abs(heard - wanted).max() <= 1e-5
 
 
