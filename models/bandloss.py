@@ -73,7 +73,7 @@ def _errors(mask, sums, powers, totals):
     for b in range(lanes):
         for t in range(frames):
             for q in range(queries):
-                total = amplitude = energy = np.float32(0)
+                total = amplitude = wanted = energy = np.float32(0)
                 for c in range(channels):
                     for k in range(bands):
                         g = mask[b, t, q, 0, c, k]
@@ -83,11 +83,14 @@ def _errors(mask, sums, powers, totals):
                         error -= 2 * (g * sums[1, b, t, q, c, k] + h * sums[2, b, t, q, c, k])
                         error = max(error, np.float32(0))
                         total += error
-                        amplitude += np.sqrt(error + np.float32(QUIET))
+                        level = np.sqrt(np.sqrt(powers[b, t, c, k] + np.float32(QUIET)))
+                        amplitude += np.sqrt(error + np.float32(QUIET)) / level
+                        wanted += np.sqrt(ps + np.float32(QUIET)) / level
                         energy += ps
                 totals[0, b, q] += total
                 totals[1, b, q] += amplitude
                 totals[2, b, q] += energy
+                totals[3, b, q] += wanted
 
 
 @numba.njit(fastmath=True, cache=True, nogil=True, error_model="numpy")
@@ -107,7 +110,8 @@ def _gradients(mask, sums, powers, weights):
                         ci = sums[2, b, t, q, c, k]
                         error = (g * g + h * h) * px + sums[0, b, t, q, c, k] - 2 * (g * cr + h * ci)
                         error = max(error, np.float32(0))
-                        slope = of_total + of_amplitude * np.float32(0.5) / np.sqrt(error + np.float32(QUIET))
+                        level = np.sqrt(np.sqrt(px + np.float32(QUIET)))
+                        slope = of_total + of_amplitude * np.float32(0.5) / np.sqrt(error + np.float32(QUIET)) / level
                         # sigmoid' = g (1 - g); (tanh / 2)' = (1 - (2 h)^2) / 2
                         mask[b, t, q, 0, c, k] = slope * 2 * (g * px - cr) * g * (1 - g)
                         mask[b, t, q, 1, c, k] = slope * 2 * (h * px - ci) * np.float32(0.5) * (1 - 4 * h * h)
@@ -120,16 +124,18 @@ class _MaskLoss(torch.autograd.Function):
         torch.sigmoid_(mask[:, :, :, 0])
         mask[:, :, :, 1].tanh_().mul_(0.5)
         lanes, _, queries = mask.shape[:3]
-        totals = np.zeros((3, lanes, queries), np.float64)
+        totals = np.zeros((4, lanes, queries), np.float64)
         _errors(mask.numpy(), sums, powers, totals)
-        total, amplitude, energy = totals
+        total, amplitude, energy, wanted = totals
         whole = powers[:, :, :2].sum((1, 2, 3), dtype=np.float64)[:, None]
-        loudness = np.sqrt(powers[:, :, :2] + QUIET).sum((1, 2, 3), dtype=np.float64)[:, None]
+        loudness = ((powers[:, :, :2] + QUIET) ** 0.25).sum((1, 2, 3), dtype=np.float64)[:, None]
         # An absent stem weighs little: silencing everything is the easiest thing to learn, and hard to unlearn.
         share = np.where(energy > 1e-2 * whole, 1.0, ABSENT_SHARE) / (lanes * queries)
         over, under = total + 1e-3 * whole + QUIET, energy + 1e-2 * whole + QUIET
-        loss = np.sum(share * (10 * np.log10(over / under) + amplitude / loudness))
-        weights = np.stack([share * 10 / np.log(10) / over, share / loudness])
+        above, below = amplitude + 0.03 * loudness, wanted + 0.1 * loudness
+        loss = np.sum(share * 10 * (np.log10(over / under) + 2 * np.log10(above / below)))
+        decibel = share * 10 / np.log(10)
+        weights = np.stack([decibel / over, 2 * decibel / above])
         _gradients(mask.numpy(), sums, powers, weights.astype(np.float32))
         ctx.save_for_backward(mask)
         score = np.where(energy > 1e-2 * whole, -10 * np.log10((total + 1e-6) / (energy + 1e-6)), np.nan)
@@ -147,6 +153,7 @@ def mask_loss(logits: Tensor, sums: np.ndarray, powers: np.ndarray) -> tuple[Ten
     """Return (loss, SDR in dB [lanes, queries], NaN where the target is absent).
 
     `logits` [lanes, frames, queries, 2, channels, bands] are consumed: their memory becomes the gradient.
-    The loss is the error's energy over the target's in dB, plus the error's amplitude per band.
+    The loss is the error over the target in dB, once by energy, as it is judged, and once by amplitude
+    over the root of the mixture's, so that quiet bands teach as well as loud ones.
     """
     return _MaskLoss.apply(logits, sums, powers)

@@ -33,15 +33,15 @@ class LasaftLiveConfig:
     channels: int = 2
     stems: int = 4
     bands: tuple[tuple[int, int], ...] = ((1, 192), (4, 80), (16, 32))
-    hidden: int = 384
-    bottleneck: int = 192
+    hidden: int = 256
+    bottleneck: int = 128
     layers: int = 2
     embedding: int = 32
     latent_sources: int = 6
     d_k: int = 16
     head_channels: int = 24
-    head_width: int = 8
-    head_hidden: int = 256
+    head_width: int = 6
+    head_hidden: int = 192
 
     def __post_init__(self) -> None:
         covered = sum(width * count for width, count in self.bands)
@@ -119,6 +119,10 @@ class LasaftHead(nn.Module):
         self.hidden = nn.Linear(self.head, c.head_hidden)
         self.scale = nn.Linear(c.embedding, c.head_hidden)
         self.mask = nn.Linear(c.head_hidden, bands * c.channels * 2)
+        # Stems that all attend alike learn slowly to differ: begin with distinct ones.
+        with torch.no_grad():
+            logits = self.query(self.embed(torch.eye(c.stems))) @ self.keys.T / c.d_k**0.5
+            self.query.weight *= 2.0 / logits.std(0).mean()
 
     def attention(self, embedding: Tensor) -> Tensor:
         """Weights of the latent sources for an embedded condition: [..., embedding] -> [..., latent_sources]."""

@@ -136,7 +136,7 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     while not stop.is_set() and time.monotonic() - begun < options.minutes * 60:
-        height = min(1.0, (step + 1) / 300) / (1 + step / options.decay) ** 0.5
+        height = min(1.0, (step + 1) / 200) / (1 + step / options.decay) ** 0.5
         for group in optimiser.param_groups:
             group["lr"] = options.rate * height
         state = state.detach() * (torch.rand(1, options.lanes, 1, generator=generator) > 0.08)
@@ -148,7 +148,7 @@ def main() -> None:
         torch.nn.utils.clip_grad_norm_(model.parameters(), 2.0)
         optimiser.step()
         step += 1
-        keep = min(0.999, (1 + step) / (10 + step))
+        keep = min(0.9985, (1 + step) / (10 + step))
         with torch.no_grad():
             for a, p in zip(average.parameters(), model.parameters(), strict=True):
                 a.lerp_(p, 1 - keep)

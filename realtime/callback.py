@@ -138,7 +138,11 @@ def exchange_python(
                     wet = float(out_ring[at, c])
                 elif p < tail_end:
                     wet = float(tails[slot, p - tail_start, c])
-                block_out[done + i, c] = r * wet + dry * float(in_ring[p & in_mask, c % in_channels])
+                sound = float(in_ring[p & in_mask, c % in_channels])
+                # NaN and infinity would pass even a gain of zero.
+                if not abs(sound) < 1e30:
+                    sound = 0.0
+                block_out[done + i, c] = r * wet + dry * sound
             i += 1
         store_release(words, OUT_POSITION, since + count)
         done += count

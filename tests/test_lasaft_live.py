@@ -110,10 +110,21 @@ def test_band_loss_equals_the_error_of_the_spectrum_and_its_gradient(network):
         ],
         -1,
     )
-    amplitude = torch.sqrt(per_band + QUIET).sum((2, 3, 4)) / torch.sqrt(power + QUIET).sum((1, 2, 3))[:, None]
+    level = (power + QUIET) ** 0.25
+    amplitude = (torch.sqrt(per_band + QUIET) / level[:, None]).sum((2, 3, 4))
+    wanted = torch.stack(
+        [
+            (target.abs() ** 2)[..., a:b].sum(-1)
+            for a, b in zip(network.bands.edges, network.bands.edges[1:], strict=False)
+        ],
+        -1,
+    )
+    wanted = (torch.sqrt(wanted + QUIET) / level[:, None]).sum((2, 3, 4))
+    loudness = level.sum((1, 2, 3))[:, None]
     heard = torch.where(energy > 1e-2 * whole, 1.0, 0.1)
-    ratio = 10 * torch.log10((total + 1e-3 * whole + QUIET) / (energy + 1e-2 * whole + QUIET))
-    wanted = (heard * (ratio + amplitude)).mean()
+    ratio = torch.log10((total + 1e-3 * whole + QUIET) / (energy + 1e-2 * whole + QUIET))
+    quiet = 2 * torch.log10((amplitude + 0.03 * loudness) / (wanted + 0.1 * loudness))
+    wanted = (heard * 10 * (ratio + quiet)).mean()
     (gradient,) = torch.autograd.grad(wanted, logits)
 
     copied = logits.detach().clone().requires_grad_()

@@ -16,7 +16,7 @@ import soxr
 
 from models.data.corpus import RATE, STEMS, Corpus, read_stereo
 from models.data.sequences import BassSampler, DrumSampler
-from models.data.tones import accompaniment, bass_line
+from models.data.tones import accompaniment, bass_line, drum_machine
 
 _LEVEL = 10 ** (-26 / 20)
 _SPEEDS = (1.0, 0.89, 1.12, 0.79, 1.26)
@@ -82,6 +82,7 @@ def _render_stem(root: Path, stem: str, folder: Path, minutes: float) -> str:
         groups["phrases"] = _phrases(corpus)
     elif stem == "drums":
         groups["hits"] = _rendered(DrumSampler(corpus).pattern, minutes, 2)
+        groups["machine"] = _rendered(drum_machine, minutes, 6)
     elif stem == "bass":
         groups["notes"] = _rendered(BassSampler(corpus).line, minutes, 3)
         groups["tones"] = _rendered(bass_line, minutes, 4)

@@ -43,10 +43,10 @@ class Remix:
         self.scenes = [self._scene() for _ in range(lanes)]
 
     def _curve(self) -> np.ndarray:
-        if self.rng.random() < 0.4:
+        if self.rng.random() < 0.5:
             return np.ones(self.n_fft // 2 + 1, np.float32)
         octave = np.log2(np.maximum(np.arange(self.n_fft // 2 + 1), 1) * RATE / self.n_fft / 30)
-        knots = self.rng.normal(0, 3.5, 11)
+        knots = self.rng.normal(0, 3.0, 11)
         return (10 ** (np.interp(octave, np.arange(11), knots) / 20)).astype(np.float32)
 
     def _scene(self) -> _Scene:

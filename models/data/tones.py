@@ -1,4 +1,4 @@
-"""Synthesised bass and accompaniment lines: breadth for the stems that free recordings lack.
+"""Synthesised drums, bass and accompaniment: breadth for the stems that free recordings lack.
 
 Notes are band-limited wavetables that fade from a bright to a dark table (a filter envelope), with
 detuned voices, vibrato and glide, arranged in random scales, rhythms and tempi.
@@ -102,6 +102,63 @@ def reverb(rng: np.random.Generator, audio: np.ndarray, wet: float, seconds: flo
     size = 1 << int(np.ceil(np.log2(len(audio) + n)))
     tail = np.fft.irfft(np.fft.rfft(audio, size, axis=0) * np.fft.rfft(room, size, axis=0), axis=0)[: len(audio)]
     return (audio + wet * tail).astype(np.float32)
+
+
+def _shaped_noise(rng: np.random.Generator, n: int, low: float, high: float) -> np.ndarray:
+    """Stereo noise between two frequencies in Hz, float32 [n, 2], unit RMS."""
+    spectrum = np.fft.rfft(rng.standard_normal((n, 2)), axis=0)
+    frequency = np.fft.rfftfreq(n, 1 / RATE)[:, None]
+    spectrum *= 1 / (1 + (low / np.maximum(frequency, 1)) ** 4) / (1 + (frequency / high) ** 4)
+    noise = np.fft.irfft(spectrum, n, axis=0)
+    return (noise / (np.sqrt(np.mean(noise**2)) + 1e-9)).astype(np.float32)
+
+
+def _drum(rng: np.random.Generator, kind: str) -> np.ndarray:
+    """One synthesised drum, float32 [samples, 2]."""
+    decay = {"kick": rng.uniform(0.05, 0.35), "snare": rng.uniform(0.04, 0.2), "hat": rng.uniform(0.01, 0.06)}
+    decay |= {"open": rng.uniform(0.1, 0.35), "clap": rng.uniform(0.05, 0.2), "tom": rng.uniform(0.08, 0.3)}
+    n = int(min(1.5, 6 * decay[kind]) * RATE)
+    t = np.arange(n) / RATE
+    envelope = np.exp(-t / decay[kind])[:, None]
+    if kind in ("kick", "tom"):
+        base = rng.uniform(38, 65) if kind == "kick" else rng.uniform(70, 220)
+        sweep = base * (1 + rng.uniform(1, 9) * np.exp(-t / rng.uniform(0.005, 0.05)))
+        body = np.sin(2 * np.pi * np.cumsum(sweep) / RATE + rng.uniform(0, 1))
+        if rng.random() < 0.5:
+            body = np.tanh(rng.uniform(1, 5) * body)
+        click = rng.uniform(0, 0.5) * np.exp(-t / 0.003)[:, None] * _shaped_noise(rng, n, 500, 9000)
+        sound = body[:, None] * envelope + click
+    else:
+        low = {"snare": rng.uniform(150, 900), "clap": rng.uniform(600, 1200)}.get(kind, rng.uniform(4000, 9000))
+        sound = _shaped_noise(rng, n, low, 16000 if kind != "clap" else 6000) * envelope * 0.5
+        if kind == "snare":
+            tone = np.sin(2 * np.pi * rng.uniform(150, 260) * t + 3 * np.exp(-t / 0.01))
+            sound += rng.uniform(0.2, 1) * (tone * np.exp(-t / rng.uniform(0.03, 0.12)))[:, None]
+    fade = np.minimum(1, np.arange(n, 0, -1) / 200)[:, None]
+    return (sound * fade).astype(np.float32)
+
+
+def drum_machine(rng: np.random.Generator, seconds: float) -> np.ndarray:
+    """Return a groove of synthesised drums, float32 [samples, 2]."""
+    step = 60 / rng.uniform(75, 175) / 4
+    out = np.zeros((int(seconds * RATE) + 3 * RATE, 2), np.float32)
+    for kind in ("kick", "snare", "hat", "open", "clap", "tom"):
+        if kind != "kick" and rng.random() < (0.3 if kind in ("snare", "hat") else 0.6):
+            continue
+        sound = _drum(rng, kind) * rng.uniform(0.4, 1) * (1 if kind == "kick" else 0.6)
+        grid = rng.random(16) < {"hat": 0.3, "tom": 0.1}.get(kind, 0.06)
+        if kind == "kick":
+            grid[:: rng.choice([4, 4, 4, 8])] = True
+        elif kind in ("snare", "clap"):
+            grid[[4, 12]] = True
+        elif kind in ("hat", "open"):
+            grid[rng.choice([0, 2]) :: rng.choice([1, 2, 4])] = True
+        for i in range(int(seconds / step)):
+            if grid[i % 16] and rng.random() < 0.97:
+                start = int(i * step * RATE)
+                out[start : start + len(sound)] += sound * rng.uniform(0.6, 1)
+    out = out[: int(seconds * RATE)]
+    return reverb(rng, out, rng.uniform(0.05, 0.25), rng.uniform(0.2, 1)) if rng.random() < 0.4 else out
 
 
 def bass_line(rng: np.random.Generator, seconds: float) -> np.ndarray:
