@@ -42,6 +42,7 @@ class LasaftLiveConfig:
     head_channels: int = 24
     head_width: int = 6
     head_hidden: int = 192
+    dropout: float = 0.2
 
     def __post_init__(self) -> None:
         covered = sum(width * count for width, count in self.bands)
@@ -160,6 +161,8 @@ class LasaftLive(nn.Module):
         self.register_buffer("feature_mean", torch.zeros(features))
         self.register_buffer("feature_scale", torch.ones(features))
         self.reduce = nn.Linear(features, c.hidden)
+        # Few songs teach: without it a training soon knows them by heart, and no other.
+        self.dropout = nn.Dropout(c.dropout)
         self.tdfs = nn.ModuleList(Tdf(c.hidden, c.bottleneck) for _ in range(c.layers))
         self.norms = nn.ModuleList(nn.LayerNorm(c.hidden) for _ in range(c.layers))
         self.grus = nn.ModuleList(nn.GRU(c.hidden, c.hidden) for _ in range(c.layers))
@@ -184,15 +187,15 @@ class LasaftLive(nn.Module):
 
     def trunk(self, features: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """Features and state to latent-source values [batch, frames, latent_sources, head] and the next state."""
-        x = self.reduce((features - self.feature_mean) * self.feature_scale)
+        x = self.reduce(self.dropout((features - self.feature_mean) * self.feature_scale))
         x = x.transpose(0, 1)
         states = []
         for i in range(self.config.layers):
             x = self.tdfs[i](x)
-            y, last = self.grus[i](self.norms[i](x), state[i : i + 1])
+            y, last = self.grus[i](self.dropout(self.norms[i](x)), state[i : i + 1])
             x = x + y
             states.append(last)
-        values = torch.relu(self.values(self.out_norm(x))).transpose(0, 1)
+        values = torch.relu(self.values(self.dropout(self.out_norm(x)))).transpose(0, 1)
         return values.unflatten(-1, (self.config.latent_sources, self.head.head)), torch.cat(states)
 
     def forward(self, mixture: Tensor, condition: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:

@@ -30,6 +30,7 @@ from realtime.windows import analysis_window
 
 ANALYSIS = "asymmetric-512"
 HOP = 512
+WEIGHT_DECAY = 0.02
 
 
 def conditions_for(lanes: int, generator: torch.Generator) -> Tensor:
@@ -102,7 +103,7 @@ def main() -> None:
     torch.manual_seed(options.seed)
     model = LasaftLive()
     average = copy.deepcopy(model)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=options.rate, weight_decay=1e-3, betas=(0.9, 0.98))
+    optimiser = torch.optim.AdamW(model.parameters(), lr=options.rate, weight_decay=WEIGHT_DECAY, betas=(0.9, 0.98))
     step, spent = 0, 0.0
     checkpoint = options.run / "last.pt"
     options.run.mkdir(parents=True, exist_ok=True)
@@ -138,7 +139,7 @@ def main() -> None:
     while not stop.is_set() and time.monotonic() - begun < options.minutes * 60:
         height = min(1.0, (step + 1) / 200) / (1 + step / options.decay) ** 0.5
         for group in optimiser.param_groups:
-            group["lr"] = options.rate * height
+            group["lr"], group["weight_decay"] = options.rate * height, WEIGHT_DECAY
         state = state.detach() * (torch.rand(1, options.lanes, 1, generator=generator) > 0.08)
         loss, sdr, state = forward(model, *batches.get(), state)
         if not torch.isfinite(loss):
@@ -192,6 +193,7 @@ def _save(
 def quick_scores(model: LasaftLive, excerpts: list[dict]) -> list[float]:
     """Median SDR per stem of spectra, in dB, for watching a training; published figures come from models.evaluate."""
     window = torch.from_numpy(analysis_window(ANALYSIS, model.config.n_fft)).float()
+    model.eval()
     rows = []
     for excerpt in excerpts:
         audio = torch.stack([torch.from_numpy(excerpt[s]).float().T for s in STEMS])

@@ -13,15 +13,19 @@ import torch
 from torch import Tensor
 
 from models.data.corpus import RATE, STEMS
-from models.data.pool import Pool
+from models.data.pool import LEVEL, Pool
 
 # Mean level of each stem in dB; what free songs and pop records have in common.
 _BALANCE = {"vocals": -3.0, "drums": 2.0, "bass": 2.0, "other": -3.0}
 
+# Share of the scenes made from the stems of one song; the others mix what never met.
+_FROM_ONE_SONG = 0.5
+
 
 @dataclass
 class _Scene:
-    position: list[int]
+    position: list[float]
+    speed: np.ndarray  # [stems]: pitch and tempo together, 1 is as recorded
     matrix: np.ndarray  # [stems, 2, 2]: gain, polarity, swap, width and pan of each stem
     curve: np.ndarray  # [stems, bins]: equaliser
     left: int
@@ -43,10 +47,10 @@ class Remix:
         self.scenes = [self._scene() for _ in range(lanes)]
 
     def _curve(self) -> np.ndarray:
-        if self.rng.random() < 0.5:
+        if self.rng.random() < 0.3:
             return np.ones(self.n_fft // 2 + 1, np.float32)
         octave = np.log2(np.maximum(np.arange(self.n_fft // 2 + 1), 1) * RATE / self.n_fft / 30)
-        knots = self.rng.normal(0, 3.0, 11)
+        knots = self.rng.normal(0, 4.5, 11)
         return (10 ** (np.interp(octave, np.arange(11), knots) / 20)).astype(np.float32)
 
     def _scene(self) -> _Scene:
@@ -54,7 +58,7 @@ class Remix:
         spread = rng.choice([3.0, 6.0])
         balance = rng.random() < 0.7
         gains = np.array([10 ** ((_BALANCE[s] * balance + rng.normal(0, spread)) / 20) for s in STEMS])
-        present = rng.random(len(STEMS)) > 0.13
+        present = rng.random(len(STEMS)) > 0.1
         if rng.random() < 0.06 or not present.any():
             present = np.arange(len(STEMS)) == rng.integers(len(STEMS))
         gains = gains * present
@@ -71,9 +75,35 @@ class Remix:
             matrix[i] = place * gains[i] * rng.choice([-1, 1])
         left = int(rng.integers(2, 7))
         length = left * self.frames * self.hop + self.n_fft
-        position = [self.pool.draw(rng, s, length) for s in STEMS]
+        speed = 2 ** (np.clip(rng.normal(0, 2, len(STEMS)), -4, 4) / 12)
+        position = [float(self.pool.draw(rng, s, int(length * v) + 2)) for s, v in zip(STEMS, speed, strict=True)]
+        if self.pool.songs and rng.random() < _FROM_ONE_SONG:
+            # As a song has them: its own stems at its own levels, in one tempo and key.
+            labels = list(self.pool.songs)
+            song = self.pool.songs[labels[rng.integers(len(labels))]]
+            speed[:] = speed[0]
+            loudest = max(level for _, _, level in song.values())
+            for i, stem in enumerate(STEMS):
+                level = loudest * 10 ** (rng.uniform(-8, 0) / 20) * (rng.random() < 0.5)
+                if stem in song:
+                    start, end, level = song[stem]
+                    position[i] = float(rng.integers(start, max(start + 1, end - int(length * speed[i]) - 2)))
+                    level = level * 10 ** (rng.normal(0, 1.5) / 20) * (rng.random() < 0.9)
+                size = np.abs(matrix[i]).max()
+                matrix[i] *= (level / LEVEL) / size if size > 0 else 0.0
+            matrix *= 10 ** (rng.uniform(-6, 6) / 20)
         curve = np.stack([self._curve() for _ in STEMS])
-        return _Scene(position, matrix, curve, left)
+        return _Scene(position, speed, matrix, curve, left)
+
+    def _read(self, stem: str, position: float, speed: float) -> np.ndarray:
+        """Return float32 [samples, 2] played at `speed` by linear interpolation: enough for training."""
+        first = int(position)
+        part = self.pool.audio[stem][first : first + int(self.samples * speed) + 3].astype(np.float32)
+        at = (position - first) + np.arange(self.samples) * speed
+        at = at[at < len(part) - 1]
+        index = at.astype(np.int64)
+        share = (at - index).astype(np.float32)[:, None]
+        return part[index] * (1 - share) + part[index + 1] * share
 
     def next(self) -> tuple[Tensor, Tensor]:
         audio = np.zeros((len(self.scenes), len(STEMS), self.samples, 2), np.float32)
@@ -84,9 +114,9 @@ class Remix:
             for i, stem in enumerate(STEMS):
                 curves[lane, i] = scene.curve[i]
                 if scene.matrix[i].any():
-                    part = self.pool.audio[stem][scene.position[i] : scene.position[i] + self.samples]
-                    audio[lane, i, : len(part)] = part.astype(np.float32) @ (scene.matrix[i].T / 32768)
-                scene.position[i] += self.frames * self.hop
+                    part = self._read(stem, scene.position[i], scene.speed[i])
+                    audio[lane, i, : len(part)] = part @ (scene.matrix[i].T / 32768)
+                scene.position[i] += self.frames * self.hop * scene.speed[i]
             scene.left -= 1
         frames = torch.from_numpy(audio).transpose(2, 3).unfold(-1, self.n_fft, self.hop)
         return torch.view_as_real(torch.fft.rfft(frames * self.window)), torch.from_numpy(curves)
