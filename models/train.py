@@ -75,7 +75,7 @@ def load(path: Path) -> LasaftLive:
     """Load the averaged weights of a checkpoint as a network in evaluation mode."""
     document = torch.load(path, map_location="cpu", weights_only=True)
     model = LasaftLive(LasaftLiveConfig(**document["config"]))
-    model.load_state_dict({k: v.float() for k, v in document["average"].items()})
+    model.load_state_dict(model.state_dict() | {k: v.float() for k, v in document["average"].items()})
     return model.eval()
 
 
@@ -93,6 +93,7 @@ def main() -> None:
     parser.add_argument(
         "--decay", type=float, default=6000.0, help="steps after which the learning rate has fallen by sqrt(2)"
     )
+    parser.add_argument("--anneal", action="store_true", help="let the learning rate fall to nothing over --minutes")
     parser.add_argument("--threads", type=int, default=1, help="threads of the network; the data has one of its own")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
@@ -109,8 +110,8 @@ def main() -> None:
     options.run.mkdir(parents=True, exist_ok=True)
     if checkpoint.exists():
         document = torch.load(checkpoint, map_location="cpu", weights_only=True)
-        model.load_state_dict(document["model"])
-        average.load_state_dict(document["average"])
+        model.load_state_dict(model.state_dict() | document["model"])
+        average.load_state_dict(model.state_dict() | document["average"])
         optimiser.load_state_dict(document["optimiser"])
         step, spent = document["step"], document["seconds"]
         print(f"resumed at step {step}", flush=True)
@@ -138,6 +139,8 @@ def main() -> None:
         signal.signal(number, lambda *_: stop.set())
     while not stop.is_set() and time.monotonic() - begun < options.minutes * 60:
         height = min(1.0, (step + 1) / 200) / (1 + step / options.decay) ** 0.5
+        if options.anneal:
+            height *= max(0.01, 1 - (time.monotonic() - begun) / (options.minutes * 60))
         for group in optimiser.param_groups:
             group["lr"], group["weight_decay"] = options.rate * height, WEIGHT_DECAY
         state = state.detach() * (torch.rand(1, options.lanes, 1, generator=generator) > 0.08)

@@ -18,9 +18,6 @@ from models.data.pool import LEVEL, Pool
 # Mean level of each stem in dB; what free songs and pop records have in common.
 _BALANCE = {"vocals": -3.0, "drums": 2.0, "bass": 2.0, "other": -3.0}
 
-# Share of the scenes made from the stems of one song; the others mix what never met.
-_FROM_ONE_SONG = 0.5
-
 
 @dataclass
 class _Scene:
@@ -32,14 +29,23 @@ class _Scene:
 
 
 class Remix:
-    """Batches of stem spectra.
+    """Batches of stem spectra; a share `from_one_song` of the scenes keeps to the stems of one song.
 
     `next()` returns the spectra of the stems, float32 [lanes, stems, 2, frames, bins, 2] with real and
     imaginary parts last, and the equaliser of each, [lanes, stems, bins], still to be applied.
     """
 
-    def __init__(self, pool: Pool, lanes: int, frames: int, hop: int, window: np.ndarray, seed: int) -> None:
-        self.pool, self.frames, self.hop = pool, frames, hop
+    def __init__(
+        self,
+        pool: Pool,
+        lanes: int,
+        frames: int,
+        hop: int,
+        window: np.ndarray,
+        seed: int,
+        from_one_song: float = 0.5,
+    ) -> None:
+        self.pool, self.frames, self.hop, self.from_one_song = pool, frames, hop, from_one_song
         self.window = torch.from_numpy(window.astype(np.float32))
         self.rng = np.random.default_rng(seed)
         self.n_fft = len(window)
@@ -77,7 +83,7 @@ class Remix:
         length = left * self.frames * self.hop + self.n_fft
         speed = 2 ** (np.clip(rng.normal(0, 2, len(STEMS)), -4, 4) / 12)
         position = [float(self.pool.draw(rng, s, int(length * v) + 2)) for s, v in zip(STEMS, speed, strict=True)]
-        if self.pool.songs and rng.random() < _FROM_ONE_SONG:
+        if self.pool.songs and rng.random() < self.from_one_song:
             # As a song has them: its own stems at its own levels, in one tempo and key.
             labels = list(self.pool.songs)
             song = self.pool.songs[labels[rng.integers(len(labels))]]
