@@ -581,8 +581,9 @@ def test_oscdump_reads_what_the_host_sends(server, client):
             "/telemetry/latency i 1024",
         }
         for _ in range(50):  # until oscdump listens; it may begin in the middle of a burst
+            found.clear()
             client.send("/subscribe", port)
-            if found.wait(0.1) and wanted <= set(lines):
+            if found.wait(0.2) and wanted <= set(lines):
                 break
         assert wanted <= set(lines)
     finally:
