@@ -20,6 +20,15 @@ def _identity(output: Path):
     return export_separator(Identity(), IDENTITY, output)
 
 
+def _isolator(output: Path):
+    try:
+        from export.exporter import export_separator
+        from models.isolator import ISOLATOR, Isolator
+    except ImportError:
+        raise train_extra() from None
+    return export_separator(Isolator(), ISOLATOR, output)
+
+
 def _lasaft_live(checkpoint: Path, output: Path, quality: Path | None):
     try:
         from export.exporter import export_separator
@@ -40,6 +49,8 @@ def main() -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     identity = commands.add_parser("identity", help="export the separator that changes nothing")
     identity.add_argument("-o", "--output", type=Path, required=True, metavar="FILE")
+    isolator = commands.add_parser("isolator", help="export the DJ's equaliser isolator: low, mid and high")
+    isolator.add_argument("-o", "--output", type=Path, required=True, metavar="FILE")
     live = commands.add_parser(
         "lasaft-live", help="export a checkpoint of LaSAFT-Live, weights stored in half precision"
     )
@@ -52,6 +63,8 @@ def main() -> int:
     try:
         if arguments.command == "identity":
             path, result = arguments.output, _identity(arguments.output)
+        elif arguments.command == "isolator":
+            path, result = arguments.output, _isolator(arguments.output)
         elif arguments.command == "lasaft-live":
             path, result = arguments.output, _lasaft_live(arguments.checkpoint, arguments.output, arguments.quality)
         else:

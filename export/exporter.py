@@ -35,8 +35,9 @@ class SeparatorModule(Protocol):
     """What a torch module must offer to become a separator.
 
     `stem_states` says for each state whether its first dimension is the stems; `initial_states` are
-    zeros. Calling it takes mixture [1, 2*channels, frames, bins], condition [stems, width] and the
-    states, and returns estimate [stems, 2*channels, frames, bins] and the next states, of equal shapes.
+    zeros. Calling it takes mixture [1, 2*channels, frames, bins], condition [stems, width], valid [1] if
+    it has a true `takes_valid`, and the states, and returns estimate [stems, 2*channels, frames, bins] and
+    the next states, of equal shapes.
     """
 
     stem_states: tuple[bool, ...]
@@ -91,6 +92,7 @@ def _convert(module: torch.nn.Module, metadata: Metadata) -> onnx.ModelProto:
         raise HostError(f"separator '{metadata.name}' was not exported: its stream must start from states of zeros")
     mixture = torch.randn(1, 2 * metadata.channels, metadata.frames, metadata.bins)
     condition = torch.rand(stems, len(metadata.stems))
+    valid = (torch.ones(1),) if getattr(module, "takes_valid", False) else ()
     free = {0: torch.export.Dim(STEMS)}
     held: dict = {}
     count = len(states)
@@ -100,8 +102,13 @@ def _convert(module: torch.nn.Module, metadata: Metadata) -> onnx.ModelProto:
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
             module,
-            (mixture, condition, *states),
-            input_names=["mixture", "condition", *(f"state_{index}" for index in range(count))],
+            (mixture, condition, *valid, *states),
+            input_names=[
+                "mixture",
+                "condition",
+                *("valid" for _ in valid),
+                *(f"state_{index}" for index in range(count)),
+            ],
             output_names=["estimate", *(f"next_state_{index}" for index in range(count))],
             dynamic_shapes=_dynamic(module, held, free),
             opset_version=OPSET,
@@ -117,6 +124,7 @@ def _convert(module: torch.nn.Module, metadata: Metadata) -> onnx.ModelProto:
 def _dynamic(module: torch.nn.Module, held: dict, free: dict) -> tuple:
     """Return the dynamic dimensions as torch wants them: grouped where forward takes `*states`."""
     states = tuple(free if per_stem else held for per_stem in module.stem_states)
+    states = (held, *states) if getattr(module, "takes_valid", False) else states
     kinds = [parameter.kind for parameter in inspect.signature(module.forward).parameters.values()]
     return (held, free, states) if inspect.Parameter.VAR_POSITIONAL in kinds else (held, free, *states)
 

@@ -19,7 +19,7 @@ from realtime.windows import analysis_window, synthesis_window
 if TYPE_CHECKING:
     import torch
 
-CALLS = 200
+FRAMES = 200
 TOLERANCE = 1e-4
 SILENCE = -60.0
 _ALL_SOUND = 7.8  # seconds into the demo song
@@ -34,13 +34,14 @@ class Verification:
     silence: float
 
 
-def verify(path: str | Path, module: torch.nn.Module | None = None, calls: int = CALLS) -> Verification:
+def verify(path: str | Path, module: torch.nn.Module | None = None, frames: int = FRAMES) -> Verification:
     """Check the separator at `path`, against `module` where given; raise HostError with the figure that fails.
 
-    It must keep the contract, agree with `module` over `calls` calls of carried state and changing
-    conditions, in single and in stems, stay below -60 dBFS in silence and replay bit-exactly after a reset.
+    It must keep the contract, agree with `module` over at least `frames` frames behind its look-ahead, with
+    carried state and changing conditions, in single and in stems, stay below -60 dBFS in silence and replay bit-exactly after a reset.
     """
     separator = Separator.load(path)
+    calls = math.ceil((separator.metadata.lookahead + frames) / separator.metadata.frames)
     mixtures = _music(separator.metadata, calls)
     error = None
     silence = -math.inf
@@ -138,7 +139,9 @@ def _computed(module: torch.nn.Module, mixtures: np.ndarray, conditions: np.ndar
     estimates = []
     with torch.inference_mode():
         for mixture, condition in zip(mixtures, conditions, strict=True):
-            inputs = torch.from_numpy(mixture).to(dtype), torch.from_numpy(condition).to(dtype)
+            inputs = [torch.from_numpy(mixture).to(dtype), torch.from_numpy(condition).to(dtype)]
+            if getattr(module, "takes_valid", False):
+                inputs.append(torch.ones(1, dtype=dtype))
             estimate, *states = module(*inputs, *states)
             estimates.append(estimate.double().numpy())
     return np.stack(estimates)
