@@ -53,7 +53,7 @@ def _live_options(parser: argparse.ArgumentParser) -> None:
     sound.add_argument(
         "--run",
         choices=("single", "stems"),
-        help="one pass under the condition, or all stems mixed by gains (default: stems)",
+        help="one pass under the condition, or all stems mixed by gains (default: stems where there are several)",
     )
     sound.add_argument(
         "--lockstep",
@@ -96,6 +96,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     importer.add_argument("checkpoint", type=Path)
     importer.add_argument("--name", required=True, help="name under which --model finds it")
+    importer.add_argument(
+        "--arguments",
+        type=Path,
+        metavar="JSON",
+        help="the network's published constructor arguments, where the checkpoint is without them",
+    )
 
     bench = commands.add_parser("bench", help="measure latency, load and misses on this machine")
     _shared(bench)
@@ -139,8 +145,8 @@ def _live(options: argparse.Namespace) -> int:
     )
     osc = OscAddress(options.osc_host, options.osc_port)
     windowed = options.window or (has_display() and not options.no_window)
-    with Console(stderr=True).status("starting, and measuring how long a hop takes here..."):
-        host = Host(plan, osc, options.preset, show=not windowed and options.preset is None)
+    with Console(stderr=True).status("starting, and measuring how long a hop takes here...") as status:
+        host = Host(plan, osc, options.preset, show=not windowed and options.preset is None, say=status.update)
     window = open_window(osc) if windowed else None
     ended = watch(host)
     if window is not None:
@@ -224,7 +230,7 @@ def _import(options: argparse.Namespace) -> int:
     except ImportError as problem:
         raise HostError(f"import needs the train extra ({problem}): pip install -e '.[train]'") from None
     with Console(stderr=True).status("exporting, and comparing the file with torch over 200 frames..."):
-        path = import_checkpoint(options.checkpoint, options.name, user_folder())
+        path = import_checkpoint(options.checkpoint, options.name, user_folder(), options.arguments)
     print(f"wrote {path}; use it with --model {options.name}")
     return 0
 

@@ -27,6 +27,7 @@ from rich.table import Table
 
 from realtime.chain import chain_for
 from realtime.demo import demo_song
+from realtime.devices.file import reader
 from realtime.devices.null import NullDevice
 from realtime.engine import Engine
 from realtime.errors import HostError
@@ -46,7 +47,10 @@ _LOOP_SECONDS = 8.0
 
 @dataclass(frozen=True)
 class Task:
-    """One measurement: `music` is a stereo file that is played over and over, `hops` 0 stands for a minute of them."""
+    """One measurement: `music` is a stereo file that is played over and over, `hops` 0 stands for a minute of them.
+
+    A hop is what one call of the separator finishes.
+    """
 
     separator: Path
     music: Path
@@ -117,11 +121,13 @@ def measure_delay(mode: Mode, latency: Latency, block: int, rate: int, engine_ra
     stream = Stream(chain_for(identity_engine(mode, engine_rate), rate), latency, rate, block)
     # Neither at the start of a hop nor of a block, and late enough to meet a running stream.
     at = 8 * (mode.hop + block) + 37
-    sound = np.zeros((-(-(at + latency.added + 4 * mode.synthesis) // block) * block, 2), np.float32)
+    sound = np.zeros((-(-(at + latency.inside + 4 * mode.synthesis) // block) * block, 2), np.float32)
     sound[at] = 0.5
-    heard = np.empty_like(sound)
-    for start in range(0, len(sound), block):
-        stream.lockstep(sound[start : start + block], heard[start : start + block], block)
+    read = reader(sound)
+    stream.prime(read)
+    heard = np.empty((len(sound) - latency.read_ahead, 2), np.float32)
+    for start in range(0, len(heard), block):
+        stream.lockstep(read(block), heard[start : start + block], block)
     # A gap is filled with the dry sound at the right place, which would prove nothing.
     if stream.misses or stream.bridge.counts().gaps:
         return None
@@ -137,9 +143,10 @@ def measure(task: Task) -> Iterator[int | Figures]:
     rate, block, latency = started.rate, started.block, started.latency
     music, _ = soundfile.read(task.music, dtype="float32", always_2d=True)
     session.device = NullDevice(_looped(music), rate, block, music.shape[1])
-    engine_rate = stream.engine.rate
-    hops = task.hops or round(SECONDS * engine_rate / mode.hop)
-    warm_up = min(hops, round(WARM_UP * engine_rate / mode.hop))
+    stream.engine.ends_at = None
+    period = stream.engine.step / stream.engine.rate
+    hops = task.hops or round(SECONDS / period)
+    warm_up = min(hops, round(WARM_UP / period))
 
     def run_until(end: int) -> Iterator[int]:
         changed, changes = time.monotonic(), 0
@@ -155,7 +162,7 @@ def measure(task: Task) -> Iterator[int | Figures]:
     session.start()
     try:
         yield from (0 for _ in run_until(warm_up))
-        idler = Idler(mode.hop / engine_rate, latency.reserve / rate)
+        idler = Idler(period, latency.reserve / rate)
         idler.start()
         stream.work.reset()
         hops_before, misses_before = stream.hops, stream.misses
@@ -169,7 +176,7 @@ def measure(task: Task) -> Iterator[int | Figures]:
         mode=task.mode,
         run=started.run,
         block=block,
-        hop=mode.hop,
+        hop=stream.engine.step,
         hops=counted,
         latency_ms=1000 * latency.added / rate,
         deadline_ms=1000 * latency.reserve / rate,
@@ -177,11 +184,11 @@ def measure(task: Task) -> Iterator[int | Figures]:
         p99_ms=times[1],
         p999_ms=times[2],
         max_ms=times[3],
-        load=times[0] / (1000 * mode.hop / engine_rate),
+        load=times[0] / (1000 * period),
         misses=misses,
         misses_control=misses_control,
         delay_reported_samples=latency.added,
-        delay_measured_samples=measure_delay(mode, latency, block, rate, engine_rate),
+        delay_measured_samples=measure_delay(mode, latency, block, rate, stream.engine.rate),
     )
 
 
@@ -295,7 +302,8 @@ def bench(path: Path, hops: int, json_path: Path | None) -> int:
         soundfile.write(music, demo_song(_LOOP_SECONDS, meta.sample_rates[0]).mixture, meta.sample_rates[0], "FLOAT")
         for name, mode in meta.modes.items():
             for run in meta.runs:
-                bar = progress.add_task(f"{name} {run}", total=hops or round(SECONDS * meta.sample_rates[0] / mode.hop))
+                per_minute = round(SECONDS * meta.sample_rates[0] / (meta.frames * mode.hop))
+                bar = progress.add_task(f"{name} {run}", total=hops or per_minute)
                 try:
                     task = Task(path, music, name, run, hops)
                     rows.append(_measured(task, lambda done, bar=bar: progress.update(bar, completed=done)))

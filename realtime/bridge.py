@@ -79,6 +79,8 @@ class Bridge:
         if latency < 0 or hop < 1 or in_channels < 1 or out_channels < 1 or weights.ndim != 1:
             raise ValueError("a bridge needs latency >= 0, hop >= 1, at least one channel each way, and weights [tail]")
         self.latency, self.hop = latency, hop
+        # How much follows the end of the input until the last of it has been played.
+        self.flush = latency
         self.in_channels, self.out_channels = in_channels, out_channels
         self.tail = len(weights)
         self.notice: str | None = NOTICE

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from realtime.engine import Engine
-from realtime.latency import Latency, Mode, latency_for
+from realtime.latency import Latency, latency_for
 from realtime.resample import Resampler
 
 # What the resampler's uneven chunks may add to the lateness seen in a few seconds, in samples.
@@ -26,11 +26,15 @@ class Stretch:
 
 
 class Native:
-    """The device runs at the separator's rate: a hop in, a hop out."""
+    """The device runs at the separator's rate: a step in, a step out.
+
+    `hop` is what one call of the separator finishes, `rise` a hop of the STFT, in samples.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self.quantum = self.hop = engine.mode.hop
+        self.quantum = self.hop = engine.step
+        self.rise = engine.mode.hop
         self.tail_weights = engine.weights
         # Where complete output begins again after a hop was left out.
         self.valid_from = 0
@@ -56,30 +60,32 @@ class Native:
 
     def latency(self, block: int | None, reserve: int) -> Latency:
         """Return the added latency on device blocks of `block` samples (None: varying)."""
-        return latency_for(self.engine.mode, block, reserve)
+        meta = self.engine.separator.metadata
+        return latency_for(self.engine.mode, block, reserve, meta.frames, meta.lookahead)
 
 
 class Resampled:
-    """The device runs at another rate: soxr to the separator's rate and back."""
+    """The device runs at another rate: soxr to the separator's rate and back; `hop` and `rise` as in Native."""
 
     def __init__(self, engine: Engine, device_rate: int) -> None:
         self.engine, self.device_rate = engine, device_rate
         self.quantum = 64
         self.factor = device_rate / engine.rate
-        self.hop = round(engine.mode.hop * self.factor)
+        self.hop = round(engine.step * self.factor)
+        self.rise = round(engine.mode.hop * self.factor)
         self.tail_weights = np.zeros(0)
         self.valid_from = 0
         self._down = Resampler(device_rate, int(engine.rate), engine.channels)
         self._up = Resampler(int(engine.rate), device_rate, engine.channels)
         self._waiting = np.zeros((0, engine.channels), np.float32)
-        self._position = _start(engine.mode, int(engine.rate), device_rate, self._up, engine.channels)
+        self._position = _start(engine, device_rate, self._up, engine.channels)
 
     def _advance(self, block: np.ndarray, separate: bool) -> tuple[Stretch, ...]:
-        engine, hop = self.engine, self.engine.mode.hop
+        engine, step = self.engine, self.engine.step
         self._waiting = np.concatenate([self._waiting, self._down.push(block)])
         stretches = []
-        while len(self._waiting) >= hop:
-            part, self._waiting = self._waiting[:hop], self._waiting[hop:]
+        while len(self._waiting) >= step:
+            part, self._waiting = self._waiting[:step], self._waiting[step:]
             if separate and engine.process(part):
                 master = engine.master
             else:
@@ -88,7 +94,7 @@ class Resampled:
                     engine.drop()
                 master = np.zeros_like(engine.master)
                 # The resampler smears what is missing; a quarter of a hop covers its kernel.
-                self.valid_from = math.ceil((engine.end + hop // 4) * self.factor)
+                self.valid_from = math.ceil((engine.end + engine.mode.hop // 4) * self.factor)
             out = self._up.push(master)
             stretches.append(Stretch(self._position, out, out[:0], engine.fill_gain))
             self._position += len(out)
@@ -104,37 +110,39 @@ class Resampled:
 
     def latency(self, block: int | None, reserve: int) -> Latency:
         """Return the added latency; the resamplers' part is measured on silence."""
-        mode, step = self.engine.mode, block or 16
-        late = _lateness(mode, int(self.engine.rate), self.device_rate, step, self.quantum) + _MARGIN
+        engine, mode = self.engine, self.engine.mode
+        late = _lateness(engine, self.device_rate, block or 16, self.quantum) + _MARGIN
         window = round((mode.synthesis - mode.hop) * self.factor)
-        adaptation = round((mode.hop - 1) * self.factor)
-        return Latency(window, adaptation, reserve, late - window - adaptation)
+        adaptation = round((engine.step - 1) * self.factor)
+        lookahead = round(engine.lookahead * self.factor)
+        return Latency(window, adaptation, reserve, late - window - adaptation - lookahead, lookahead)
 
 
-def _start(mode: Mode, rate: int, device_rate: int, up: Resampler, channels: int) -> int:
-    """Return the device position at which the output of `up` begins once it is fed with hops."""
+def _start(engine: Engine, device_rate: int, up: Resampler, channels: int) -> int:
+    """Return the device position at which the output of `up` begins once it is fed with steps."""
     # Output starts before position 0; silence ahead of it lands its start on a whole device sample.
-    early = mode.synthesis - mode.hop
+    early, rate = engine.mode.synthesis - engine.mode.hop + engine.lookahead, int(engine.rate)
     silence = -early % (rate // math.gcd(rate, device_rate))
     return -round((early + silence) * device_rate / rate) + len(up.push(np.zeros((silence, channels), np.float32)))
 
 
-def _lateness(mode: Mode, rate: int, device_rate: int, block: int, quantum: int) -> int:
+def _lateness(engine: Engine, device_rate: int, block: int, quantum: int) -> int:
     """Return by how many samples finished output trails the input at worst, on blocks of `block` samples."""
+    rate = int(engine.rate)
     down, up = Resampler(device_rate, rate, 1), Resampler(rate, device_rate, 1)
     taken = read = waiting = worst = 0
-    end = _start(mode, rate, device_rate, up, 1)
+    end = _start(engine, device_rate, up, 1)
     silence = np.zeros((quantum, 1), np.float32)
-    hop = np.zeros((mode.hop, 1), np.float32)
-    while taken < 4 * device_rate:
+    step = np.zeros((engine.step, 1), np.float32)
+    while taken < max(4 * device_rate, 8 * engine.step):
         # Before the block is taken, what is finished must reach to what it will play.
         taken += block
         while read + quantum <= taken:
             read += quantum
             waiting += len(down.push(silence))
-            while waiting >= mode.hop:
-                waiting -= mode.hop
-                end += len(up.push(hop))
+            while waiting >= engine.step:
+                waiting -= engine.step
+                end += len(up.push(step))
         worst = max(worst, taken - end)
     return worst
 

@@ -1,7 +1,9 @@
-"""The engine: hops of the mixture in, hops of the mix out. No threads, no clock, no device.
+"""The engine: steps of the mixture in, steps of the mix out. No threads, no clock, no device.
 
 Each pair of channels has a lane of its own: STFT -> separator -> inverse STFT -> overlap-add.
-A hop of input ending at position e finishes the output from e - synthesis to e - synthesis + hop.
+A step is what one call of the separator takes: M hops of H samples. With a look-ahead of L frames and
+a synthesis window of S samples, a step of input ending at position e finishes the output from
+e - M H - L H - (S - H) to e - L H - (S - H).
 """
 
 from __future__ import annotations
@@ -21,9 +23,13 @@ from realtime.windows import analysis_window, overlap_profile, synthesis_window
 Run = Literal["single", "stems"]
 
 
-def tail_weights(mode: Mode) -> np.ndarray:
-    """Return how much of each sample behind the final ones overlap-add already holds, float64 [synthesis - hop]."""
-    profile = overlap_profile(mode.hop, mode.synthesis)
+def tail_weights(mode: Mode, n_fft: int | None = None) -> np.ndarray:
+    """Return how much of each sample behind the final ones overlap-add already holds, float64 [synthesis - hop].
+
+    `n_fft` None is a frame longer than the synthesis window.
+    """
+    window = None if n_fft is None else analysis_window(mode.analysis, n_fft)
+    profile = overlap_profile(mode.hop, mode.synthesis, window)
     weights = np.zeros(mode.synthesis - mode.hop)
     for start in range(mode.hop, mode.synthesis, mode.hop):
         weights[: mode.synthesis - start] += profile[start:]
@@ -36,25 +42,41 @@ class _Lane:
     def __init__(self, separator: Separator, mode: Mode, streams: int) -> None:
         meta = separator.metadata
         window = analysis_window(mode.analysis, meta.n_fft)
-        self.analysis = Analysis(window, mode.hop, meta.channels)
+        # The first frame of a call, and the dry sound of what the call finishes.
+        reach = meta.n_fft + (meta.frames - 1 + meta.lookahead) * mode.hop
+        self.analysis = Analysis(window, meta.frames * mode.hop, meta.channels, reach)
         self.synthesis = Synthesis(
             synthesis_window(window, mode.hop, mode.synthesis), mode.hop, meta.n_fft, streams, meta.channels
         )
         self.runner = separator.runner(streams)
+        self._hop, self._frames = mode.hop, meta.frames
+        self._finals = None
+        if meta.frames > 1:
+            self._finals = np.zeros((streams, meta.channels, meta.frames * mode.hop), np.float32)
 
-    def separate(self, condition: np.ndarray) -> bool:
-        """Run the network on the current frame; False if what it gave is not finite (nothing is added then)."""
-        spectrum = self.analysis.transform()
+    def separate(self, condition: np.ndarray, valid: bool = True) -> bool:
+        """Run the network on the current frames; False if what it gave is not finite (nothing is added then)."""
         mixture, estimate = self.runner.mixture[0], self.runner.estimate
-        mixture[0::2, 0], mixture[1::2, 0] = spectrum.real, spectrum.imag
+        for slot in range(self._frames):
+            spectrum = self.analysis.transform((self._frames - 1 - slot) * self._hop)
+            mixture[0::2, slot], mixture[1::2, slot] = spectrum.real, spectrum.imag
         self.runner.condition[:] = condition
+        self.runner.valid[0] = valid
         self.runner.run()
         if not self.runner.finite():
             return False
-        self.synthesis.spectrum.real = estimate[:, 0::2, 0]
-        self.synthesis.spectrum.imag = estimate[:, 1::2, 0]
-        self.synthesis.add()
+        for slot in range(self._frames):
+            self.synthesis.spectrum.real = estimate[:, 0::2, slot]
+            self.synthesis.spectrum.imag = estimate[:, 1::2, slot]
+            self.synthesis.add()
+            if self._finals is not None:
+                self._finals[:, :, slot * self._hop : (slot + 1) * self._hop] = self.synthesis.final
         return True
+
+    @property
+    def final(self) -> np.ndarray:
+        """The samples the last call finished, [streams, channels, step]."""
+        return self.synthesis.final if self._finals is None else self._finals
 
     def reset(self) -> None:
         self.runner.reset()
@@ -64,23 +86,21 @@ class _Lane:
 class Engine:
     """Separates and mixes one stream of `channels` channels in one latency mode.
 
-    In `single` the separator runs once per hop under the current condition, gains above one being
+    In `single` the separator runs once per step under the current condition, gains above one being
     applied to its result. In `stems` it runs for every stem and the gains mix them to the sample.
+    A condition is for the frames that go in with it: in `single` a change is heard `lookahead` samples
+    after the sample it was meant for.
 
-    After `process`: `master` [hop, channels] are finished samples, `tail` [synthesis - hop, channels]
-    what is already known behind them (weighted by `tail_weights`), `stems` [streams, hop, channels]
-    and `dry` [hop, channels] their parts. Positions count input samples.
+    `step` samples go in at a time. After `process`: `master` [step, channels] are finished samples,
+    `tail` [synthesis - hop, channels] what is already known behind them (weighted by `tail_weights`),
+    `stems` [streams, step, channels] and `dry` [step, channels] their parts. Positions count input
+    samples; where the signal ends at one, `ends_at` says so, and what follows it must be silence.
     """
 
     def __init__(
         self, separator: Separator, mode: Mode, channels: int, run: Run, mix: Mix, rate: float | None = None
     ) -> None:
         meta = separator.metadata
-        if meta.frames != 1 or meta.lookahead:
-            raise HostError(
-                f"separator '{meta.name}' takes {meta.frames} frames a call and looks {meta.lookahead} ahead; "
-                "this host streams separators of one frame and no look-ahead only"
-            )
         if run not in meta.runs:
             raise HostError(f"separator '{meta.name}' does not run as {run!r}; it runs as {', '.join(meta.runs)}")
         if channels < 1:
@@ -98,28 +118,31 @@ class Engine:
         # A last lane with one channel is averaged over its places, so that mono stays mono.
         self._spread = channels % width != 0
         self.schedule = Schedule()
-        self.weights = tail_weights(mode)
-        hop, rest = mode.hop, mode.synthesis - mode.hop
+        self.weights = tail_weights(mode, meta.n_fft)
+        self.lookahead = meta.lookahead * mode.hop
+        self.step = step = meta.frames * mode.hop
+        rest = mode.synthesis - mode.hop
         self.end = 0
-        self.master = np.zeros((hop, channels), np.float32)
+        self.ends_at: int | None = None
+        self.master = np.zeros((step, channels), np.float32)
         self.tail = np.zeros((rest, channels), np.float32)
-        self.dry = np.zeros((hop, channels), np.float32)
-        self.stems = np.zeros((self.streams, hop, channels), np.float32)
+        self.dry = np.zeros((step, channels), np.float32)
+        self.stems = np.zeros((self.streams, step, channels), np.float32)
         self.fill_gain = 0.0
         self._stem_tails = np.zeros((self.streams, rest, channels), np.float32)
         self._dry_tail = np.zeros((rest, channels), np.float32)
         self._weights = self.weights.astype(np.float32)[:, None]
-        self._sum = np.zeros((hop, channels), np.float32)
-        self._part = np.zeros((hop, channels), np.float32)
-        self._block = np.zeros((width, hop), np.float32)
-        self._ramps = Ramps(self._values(mix), hop)
+        self._sum = np.zeros((step, channels), np.float32)
+        self._part = np.zeros((step, channels), np.float32)
+        self._block = np.zeros((width, step), np.float32)
+        self._ramps = Ramps(self._values(mix), step)
         self._condition = self._wanted_condition(mix).astype(np.float32)
         self._target = self._wanted_condition(mix)
         self._glide_left = 0
-        # A condition acts on whole frames: on the first one that touches nothing before its position.
+        # A condition acts on whole calls: on the first one whose frames touch nothing before its position.
         self._next_condition: tuple[np.ndarray, int] | None = None
         self._powers = np.zeros(2)
-        self._smoothing = float(np.exp(-hop / self.rate / 0.1))
+        self._smoothing = float(np.exp(-step / self.rate / 0.1))
 
     def _values(self, mix: Mix) -> np.ndarray:
         """What moves by the sample: the gain of each stream, then the remainder's, then the wet share."""
@@ -138,7 +161,7 @@ class Engine:
         samples = round(mix.glide * self.rate)
         self._ramps.aim(self._values(mix), samples)
         if self.run == "single":
-            self._next_condition = self._wanted_condition(mix), max(1, round(samples / self.mode.hop))
+            self._next_condition = self._wanted_condition(mix), max(1, round(samples / self.step))
             if offset == 0:
                 self._steer()
 
@@ -149,14 +172,14 @@ class Engine:
 
     def _follow_schedule(self, start: int) -> None:
         """Apply what is due in the output block that begins at position `start`."""
-        hop, at = self.mode.hop, 0
+        step, at = self.step, 0
         self._steer()
-        for position, mix in self.schedule.take(start + hop):
-            offset = 0 if position is None else min(max(position - start, at), hop)
+        for position, mix in self.schedule.take(start + step):
+            offset = 0 if position is None else min(max(position - start, at), step)
             self._ramps.run(at, offset)
             at = offset
             self._aim(mix, offset)
-        self._ramps.run(at, hop)
+        self._ramps.run(at, step)
 
     def _glide(self) -> np.ndarray:
         if self._glide_left:
@@ -168,34 +191,39 @@ class Engine:
 
     @property
     def condition(self) -> np.ndarray:
-        """The condition the last hop ran under, float32 [streams, stems]."""
+        """The condition the last call ran under, float32 [streams, stems]."""
         return self._condition
 
     @property
     def start(self) -> int:
         """The position of the first sample of `master`."""
-        return self.end - self.mode.synthesis
+        return self.end - self.step - self.lookahead - (self.mode.synthesis - self.mode.hop)
+
+    def _holds_signal(self) -> bool:
+        """Return whether the first frame of the call holds any of the signal, whose last call silence fills."""
+        first = self.end - self.step + self.mode.hop - self.separator.metadata.n_fft
+        return self.ends_at is None or first < self.ends_at
 
     def push(self, block: np.ndarray) -> None:
-        """Take `block` [hop, channels] without separating it: the past of the frames to come."""
+        """Take `block` [step, channels] without separating it: the past of the frames to come."""
         for lane, sources in zip(self._lanes, self._sources, strict=True):
             for c, source in enumerate(sources):
                 self._block[c] = block[:, source]
             lane.analysis.push(self._block)
-        self.end += self.mode.hop
+        self.end += self.step
 
     def process(self, block: np.ndarray) -> bool:
-        """Take `block` float32 [hop, channels] and mix the hop it finishes.
+        """Take `block` float32 [step, channels] and mix the step it finishes.
 
         Returns False where the network gave NaN or infinity: state and overlap-add then start
         afresh, and samples before `end` are not to be played.
         """
         self.push(block)
         self._follow_schedule(self.start)
-        condition = self._glide()
+        condition, valid = self._glide(), self._holds_signal()
         good = True
         for lane in self._lanes:
-            if not lane.separate(condition):
+            if not lane.separate(condition, valid):
                 good = False
                 break
         if not good:
@@ -206,19 +234,19 @@ class Engine:
         return True
 
     def _collect(self) -> None:
-        hop, size = self.mode.hop, self.mode.synthesis
+        step, size = self.step, self.step + len(self.tail)
         for channel, (lane_index, place) in enumerate(self._routes):
             lane = self._lanes[lane_index]
-            final, tail = lane.synthesis.final, lane.synthesis.tail
+            final, tail = lane.final, lane.synthesis.tail
             if self._spread and lane_index == len(self._lanes) - 1:
                 np.mean(final, axis=1, out=self.stems[:, :, channel])
                 np.mean(tail, axis=1, out=self._stem_tails[:, :, channel])
             else:
                 self.stems[:, :, channel] = final[:, place]
                 self._stem_tails[:, :, channel] = tail[:, place]
-            past = lane.analysis.last(size)[place]
-            self.dry[:, channel] = past[:hop]
-            self._dry_tail[:, channel] = past[hop:]
+            past = lane.analysis.last(size, self.lookahead)[place]
+            self.dry[:, channel] = past[:step]
+            self._dry_tail[:, channel] = past[step:]
 
     def _mix_down(self) -> None:
         course, now = self._ramps.course, self._ramps.now
@@ -256,13 +284,15 @@ class Engine:
     def warm_up(self, hops: int = 10) -> None:
         """Run the network on silence, so that the first hop of music is as quick as any; then start afresh."""
         for lane in self._lanes:
-            for _ in range(hops):
-                lane.analysis.transform()
+            for _ in range(max(2, hops * self.mode.hop // self.step)):
                 lane.separate(self._condition)
         self.reset()
 
     def drop(self) -> None:
-        """Forget unfinished output, where hops were left out; the network keeps its state."""
+        """Forget unfinished output, where steps were left out; the network keeps its state.
+
+        What it still holds of the look-ahead comes out in a wrong place, but all before `end`.
+        """
         for lane in self._lanes:
             lane.synthesis.reset()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -27,11 +28,16 @@ class OscAddress:
 class Host:
     """Starts everything `plan` says; with `show`, the demo song plays through its script of presets.
 
-    Raises HostError with what is wrong and allowed.
+    `say` hears what a start takes its time for. Raises HostError with what is wrong and allowed.
     """
 
     def __init__(
-        self, plan: Plan, osc: OscAddress = OscAddress(), preset: str | None = None, show: bool = False
+        self,
+        plan: Plan,
+        osc: OscAddress = OscAddress(),
+        preset: str | None = None,
+        show: bool = False,
+        say: Callable[[str], object] = lambda sentence: None,
     ) -> None:
         metadata = Separator.load(plan.separator).metadata
         # The port first: a second host must fail before it touches the sound.
@@ -40,12 +46,17 @@ class Host:
         if preset is not None:
             self.state.set("/preset", preset)
         self.server = OscServer(self.state, osc.host, osc.port)
+        given = self.state.mix
         try:
-            self.engine = RemoteEngine(replace(plan, mix=self.state.mix))
+            self.engine = RemoteEngine(replace(plan, mix=given), say)
         except BaseException:
             self.server.close()
             raise
         link.engine = self.engine
+        # What was asked for during the start has gone nowhere; and more may come while it is handed on.
+        while given != (now := self.state.mix):
+            self.engine.submit(now, None)
+            given = now
         self.started = started = self.engine.started
         for address, value in (
             ("/model", started.separator),

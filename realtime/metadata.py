@@ -40,7 +40,9 @@ class Metadata:
     any of `sample_rates` (Hz); `frames` are handed over per call and the estimate lags `lookahead`
     frames. `normalisation` "none" is the plain real FFT of the windowed frame. `modes` are those the
     separator was trained and measured for, `quality` their SDR in dB per mode and stem, `weights` the
-    SHA-256 of the parameters, which export fills in. Raises HostError naming the clause that is broken.
+    SHA-256 of the parameters, which export fills in. A separator that cannot stream exactly, because its
+    recurrences run backwards too, works on overlapping chunks of `chunk` frames; 0 is all others.
+    Raises HostError naming the clause that is broken.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Metadata:
     runs: tuple[str, ...] = RUNS
     normalisation: str = "none"
     quality: dict[str, dict[str, float]] = field(default_factory=dict)
+    chunk: int = 0
 
     def __post_init__(self) -> None:
         for name in ("name", "architecture"):
@@ -70,7 +73,7 @@ class Metadata:
         _clause(
             _listing(self.sample_rates, lambda rate: _whole(rate, 1)), "sample_rates", self.sample_rates, "a list of Hz"
         )
-        for name, least in (("channels", 1), ("frames", 1), ("lookahead", 0)):
+        for name, least in (("channels", 1), ("frames", 1), ("lookahead", 0), ("chunk", 0)):
             _clause(_whole(getattr(self, name), least), name, getattr(self, name), f"a whole number from {least} up")
         _clause(_whole(self.n_fft, 2) and self.n_fft % 2 == 0, "n_fft", self.n_fft, "an even whole number")
         _clause(self.normalisation == "none", "normalisation", self.normalisation, '"none"')
@@ -115,6 +118,8 @@ class Metadata:
         known = {}
         for entry in fields(cls):
             if entry.name not in document:
+                if entry.name == "chunk":  # younger than the format
+                    continue
                 raise HostError(f"its metadata lacks the field '{entry.name}'")
             value = document[entry.name]
             known[entry.name] = tuple(value) if isinstance(value, list) else value

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import soxr
 
-from realtime.devices.file import FileSink, FileSource
+from realtime.devices.file import FileSink, FileSource, reader
 from realtime.engine import Engine, full_mix
 from realtime.errors import HostError
 from realtime.latency import Mode
@@ -25,25 +24,26 @@ def default_run(separator: Separator) -> str:
 
 
 def stems_of(
-    separator: Separator, mode: Mode, hops: Iterator[np.ndarray], frames: int, channels: int
+    separator: Separator, mode: Mode, read: Callable[[int], np.ndarray], frames: int, channels: int
 ) -> Iterator[np.ndarray]:
-    """Yield the stems [stems, n, channels] of a stream given in hops, `frames` samples in all, aligned with it.
+    """Yield the stems [stems, n, channels] of a source of `frames` samples, aligned with it and as long.
 
-    The last hop may be short. Raises HostError where the network gives NaN or infinity.
+    `read(n)` returns the next samples, float32 [n, channels], fewer at its end. Raises HostError where the
+    network gives NaN or infinity.
     """
     names = separator.metadata.stems
     engine = Engine(separator, mode, channels, default_run(separator), full_mix(names))
-    block = np.zeros((mode.hop, channels), np.float32)
+    engine.ends_at = frames
+    block = np.zeros((engine.step, channels), np.float32)
     given = 0
     while given < frames:
-        rows = next(hops, None)
+        rows = read(engine.step)
         block.fill(0)
-        if rows is not None:
-            block[: len(rows)] = rows
+        block[: len(rows)] = rows
         if not engine.process(block):
             raise HostError(f"separator '{separator.metadata.name}' gave numbers that are not finite; nothing was kept")
         start = engine.start
-        part = engine.stems[:, max(0, -start) : max(0, min(mode.hop, frames - start))]
+        part = engine.stems[:, max(0, -start) : max(0, min(engine.step, frames - start))]
         if part.shape[1]:
             given += part.shape[1]
             yield part
@@ -51,8 +51,8 @@ def stems_of(
 
 def separate_array(separator: Separator, mode: Mode, audio: np.ndarray) -> np.ndarray:
     """Return the stems [stems, samples, channels] of `audio` float32 [samples, channels] at the separator's rate."""
-    hops = (audio[i : i + mode.hop] for i in range(0, len(audio), mode.hop))
-    parts = [part.copy() for part in stems_of(separator, mode, hops, len(audio), audio.shape[1])]
+    read = reader(audio)
+    parts = [part.copy() for part in stems_of(separator, mode, read, len(audio), audio.shape[1])]
     return np.concatenate(parts, axis=1)
 
 
@@ -116,7 +116,6 @@ def _separate(
         if resample
         else []
     )
-    hops = (source.read(mode.hop) for _ in itertools.count())
     written = 0
 
     def write(stems: list[np.ndarray]) -> None:
@@ -129,7 +128,7 @@ def _separate(
         written += count
         progress(written / frames)
 
-    for stems in stems_of(separator, mode, hops, source.frames, channels):
+    for stems in stems_of(separator, mode, source.read, source.frames, channels):
         parts = [np.ascontiguousarray(stem) for stem in stems]
         write([stream.resample_chunk(part) for stream, part in zip(back, parts, strict=True)] if resample else parts)
     if resample:

@@ -122,15 +122,11 @@ def _text_size(text: str) -> int:
 def telemetry_values(snapshot: Telemetry, late: int) -> dict[str, tuple[Value, ...]]:
     """Return address -> value for `snapshot`; `late` counts bundles that came after their time."""
     delay = snapshot.latency
-    ms = 1000 * delay.added / snapshot.rate
-    parts = [f"window {delay.window}", f"block {delay.block}", f"reserve {delay.reserve}"]
-    if delay.resampler:
-        parts.append(f"resampler {delay.resampler}")
     counts = {"hops": snapshot.hops, "misses": snapshot.misses, "xruns": snapshot.xruns, "late": late}
     values: dict[str, tuple[Value, ...]] = {
         "/telemetry/latency": (delay.added,),
-        "/telemetry/latency/ms": (ms,),
-        "/telemetry/latency/split": (f"{' + '.join(parts)} = {delay.added} samples, {ms:.1f} ms",),
+        "/telemetry/latency/ms": (1000 * delay.added / snapshot.rate,),
+        "/telemetry/latency/split": (delay.text(snapshot.rate),),
         "/telemetry/load": (snapshot.load,),
         "/telemetry/work": tuple(snapshot.work_ms),
         "/telemetry/deadline": (snapshot.deadline_ms,),

@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,7 +33,7 @@ def _serve(plan: Plan, pipe) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         session = Session(plan)
-        session.start()
+        session.start(pipe.send)
     except HostError as problem:
         pipe.send(Ended(None, failure=str(problem)))
         return
@@ -69,10 +70,11 @@ def _main(plan: Plan, pipe) -> None:
 class RemoteEngine:
     """Runs a plan in a process of its own and links control to it.
 
-    `started` says what runs. Raises HostError where the plan does not work.
+    `started` says what runs; until it does, `say` hears what it waits for. Raises HostError where the
+    plan does not work.
     """
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, say: Callable[[str], object] = lambda sentence: None) -> None:
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(target=_main, args=(plan, theirs), name="engine", daemon=True)
@@ -83,7 +85,8 @@ class RemoteEngine:
         self._schedule = Schedule()
         self._waiting = threading.Event()
         try:
-            first = self._pipe.recv()
+            while isinstance(first := self._pipe.recv(), str):
+                say(first)
         except EOFError:
             raise HostError(
                 "the engine's process ended before it started; run again with --verbose for its messages"

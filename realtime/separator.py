@@ -4,6 +4,10 @@ Inputs `mixture` [1, 2*channels, frames, bins], `condition` [stems, width], `sta
 `estimate` [stems, 2*channels, frames, bins], `next_state_0`..; all float32. Per channel the spectrum's
 real part comes first, then the imaginary one. `stems` is the one symbolic dimension and may also lead
 a state; `width` is the number of stem names. A state of zeros is the start of a stream.
+
+With M frames a call and a look-ahead of L, slot j of the estimate of call k is the result for frame
+k M + j - L, zeros where that is negative. A separator that looks ahead may have one more input, `valid`
+[1]: 1 while the call's frames belong to the signal, 0 for the calls (of zeros) that bring out its end.
 """
 
 from __future__ import annotations
@@ -42,14 +46,21 @@ class State:
 
 
 class Separator:
-    """A separator file that has been checked: `path`, `metadata` and the shapes of its `states`."""
+    """A separator file that has been checked: `path`, `metadata`, the shapes of its `states`, and `takes_valid`."""
 
     def __init__(
-        self, path: Path, model: bytes, metadata: Metadata, states: tuple[State, ...], providers: tuple[str, ...]
+        self,
+        path: Path,
+        model: bytes,
+        metadata: Metadata,
+        states: tuple[State, ...],
+        takes_valid: bool,
+        providers: tuple[str, ...],
     ) -> None:
         self.path = path
         self.metadata = metadata
         self.states = states
+        self.takes_valid = takes_valid
         self._model = model
         self._providers = providers
 
@@ -71,10 +82,10 @@ class Separator:
             if text is None:
                 raise HostError(f"it carries no metadata under the key '{KEY}'")
             metadata = Metadata.from_json(text)
-            states = _check(session, metadata)
+            states, takes_valid = _check(session, metadata)
         except HostError as error:
             raise HostError(f"separator {path} was not loaded: {error}") from None
-        return cls(path, model, metadata, states, tuple(providers))
+        return cls(path, model, metadata, states, takes_valid, tuple(providers))
 
     def runner(self, stems: int, frames: int | None = None) -> Runner:
         """Return a runner for `stems` conditions at a time: 1 in single, all of them in stems.
@@ -93,8 +104,9 @@ class Separator:
 class Runner:
     """A bound separator: fill `mixture` and `condition`, call `run`, read `estimate`.
 
-    The three arrays are the network's own memory, float32: `mixture` [1, 2*channels, frames, bins],
-    `condition` [stems, width] (all zeros at first) and `estimate` [stems, 2*channels, frames, bins].
+    The arrays are the network's own memory, float32: `mixture` [1, 2*channels, frames, bins],
+    `condition` [stems, width] (all zeros at first), `valid` [1] (1 at first, and without effect on a
+    separator that does not take it) and `estimate` [stems, 2*channels, frames, bins].
     Not to be used from two threads at a time. Call `flush_denormals` first on the thread that runs it.
     """
 
@@ -103,9 +115,11 @@ class Runner:
         shape = (2 * metadata.channels, metadata.frames, metadata.bins)
         self.mixture = np.zeros((1, *shape), np.float32)
         self.condition = np.zeros((stems, len(metadata.stems)), np.float32)
+        self.valid = np.ones(1, np.float32)
         self.estimate = np.zeros((stems, *shape), np.float32)
         self.providers: tuple[str, ...] = tuple(session.get_providers())
         self._session = session
+        self._takes_valid = separator.takes_valid
         self._states = [[state.zeros(stems) for state in separator.states] for _ in range(2)]
         # Two sets, so that no state is ever read and written in one run, and none is copied between runs.
         self._bindings = [self._bind(self._states[turn], self._states[1 - turn]) for turn in range(2)]
@@ -116,6 +130,8 @@ class Runner:
         binding = self._session.io_binding()
         binding.bind_ortvalue_input("mixture", value(self.mixture))
         binding.bind_ortvalue_input("condition", value(self.condition))
+        if self._takes_valid:
+            binding.bind_ortvalue_input("valid", value(self.valid))
         binding.bind_ortvalue_output("estimate", value(self.estimate))
         for index, (source, target) in enumerate(zip(before, after, strict=True)):
             binding.bind_ortvalue_input(f"state_{index}", value(source))
@@ -132,6 +148,7 @@ class Runner:
         for states in self._states:
             for state in states:
                 state.fill(0)
+        self.valid.fill(1)
         self._turn = 0
 
     def finite(self) -> bool:
@@ -204,12 +221,14 @@ def _session(
         raise HostError(f"it is not an ONNX file this ONNX Runtime ({ort.__version__}) can open ({reason})") from None
 
 
-def _check(session: onnxruntime.InferenceSession, metadata: Metadata) -> tuple[State, ...]:
-    """Return the states of a session whose inputs and outputs keep the contract that `metadata` states."""
+def _check(session: onnxruntime.InferenceSession, metadata: Metadata) -> tuple[tuple[State, ...], bool]:
+    """Return the states of a session that keeps the contract that `metadata` states, and whether it takes `valid`."""
     inputs = {value.name: value for value in session.get_inputs()}
     outputs = {value.name: value for value in session.get_outputs()}
     count = sum(name.startswith("state_") for name in inputs)
-    _names("inputs", inputs, ["mixture", "condition", *(f"state_{index}" for index in range(count))])
+    takes_valid = "valid" in inputs
+    extra = ["valid"] if takes_valid else []
+    _names("inputs", inputs, ["mixture", "condition", *extra, *(f"state_{index}" for index in range(count))])
     _names("outputs", outputs, ["estimate", *(f"next_state_{index}" for index in range(count))])
     for name, value in (inputs | outputs).items():
         if value.type != "tensor(float)":
@@ -218,6 +237,8 @@ def _check(session: onnxruntime.InferenceSession, metadata: Metadata) -> tuple[S
     _shape(inputs["mixture"], [1, *spectrum])
     _shape(inputs["condition"], [STEMS, len(metadata.stems)])
     _shape(outputs["estimate"], [STEMS, *spectrum])
+    if takes_valid:
+        _shape(inputs["valid"], [1])
     states = []
     for index in range(count):
         shape = inputs[f"state_{index}"].shape
@@ -226,7 +247,7 @@ def _check(session: onnxruntime.InferenceSession, metadata: Metadata) -> tuple[S
             raise HostError(f"'state_{index}' is {_shown(shape)}, where only its first dimension may be '{STEMS}'")
         _shape(outputs[f"next_state_{index}"], shape)
         states.append(State((1, *shape[1:]) if per_stem else tuple(shape), per_stem))
-    return tuple(states)
+    return tuple(states), takes_valid
 
 
 def _names(kind: str, found: dict, wanted: list[str]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -17,12 +18,13 @@ import numpy as np
 
 from realtime.chain import chain_for
 from realtime.demo import demo_song
-from realtime.devices.file import FileSink, FileSource
+from realtime.devices.file import FileSink, FileSource, reader
 from realtime.devices.null import NullDevice
 from realtime.devices.portaudio import PortAudioDevice
 from realtime.engine import Engine
 from realtime.errors import HostError
 from realtime.latency import Latency, Mode, reserve_for
+from realtime.metadata import Metadata
 from realtime.mix import Mix
 from realtime.priority import raise_priority
 from realtime.separator import Separator
@@ -32,8 +34,14 @@ from realtime.tape import Tape
 # Where the device chooses its blocks and varies them, they are taken to be no longer than this.
 VARYING_BLOCK = 1024
 
-# Above this share of a hop, work leaves no room for the rest of the machine.
+# Above this share of the time its samples last, work leaves no room for the rest of the machine.
 TIGHT, IMPOSSIBLE = 0.5, 0.9
+
+# How long work is measured at most, in seconds, if it takes that long for as many calls.
+MEASURED, LEAST_CALLS = 4.0, 5
+
+# A silence before the sound that lasts longer is explained, in seconds.
+PATIENCE = 1.0
 
 
 @dataclass(frozen=True)
@@ -79,12 +87,7 @@ class Started:
     @property
     def latency_text(self) -> str:
         """Return the split of the added latency in one line."""
-        split = self.latency
-        parts = [f"window {split.window}", f"block {split.block}", f"reserve {split.reserve}"]
-        if split.resampler:
-            parts.append(f"resampler {split.resampler}")
-        text = f"{' + '.join(parts)} = {split.added} samples, {1000 * split.added / self.rate:.1f} ms"
-        return text + f" (device: {self.device_latency[0]} in, {self.device_latency[1]} out)"
+        return f"{self.latency.text(self.rate)} (device: {self.device_latency[0]} in, {self.device_latency[1]} out)"
 
 
 def _listed(rates: tuple[int, ...]) -> str:
@@ -103,25 +106,34 @@ def mode_of(separator: Separator, name: str) -> Mode:
 
 
 def measure_work(engine: Engine, hops: int = 200) -> tuple[float, float]:
-    """Return the median and the p99.9 of the time a hop takes, in seconds, on noise; leaves `engine` unfit for use."""
-    noise = np.random.default_rng(0).standard_normal((engine.mode.hop, engine.channels)).astype(np.float32) * 0.1
-    times = np.zeros(hops)
+    """Return the median and the p99.9 of the time a call takes, in seconds, on noise; leaves `engine` unfit for use.
+
+    `hops` of the STFT are measured, or as many as there is time for.
+    """
+    noise = np.random.default_rng(0).standard_normal((engine.step, engine.channels)).astype(np.float32) * 0.1
+    frames = engine.step // engine.mode.hop
+    times: list[float] = []
 
     def measure() -> None:
         # At the priority it will run at; a thread of its own, because priority is not easily given back.
         raise_priority()
-        for i in range(-20, hops):
+        for i in range(-max(1, 20 // frames), max(LEAST_CALLS, hops // frames)):
             begun = time.perf_counter()
             engine.process(noise)
+            took = time.perf_counter() - begun
             if i >= 0:
-                times[i] = time.perf_counter() - begun
+                times.append(took)
             # A pause, as live: a real-time thread that never sleeps is throttled.
-            time.sleep(0.0005)
+            time.sleep(max(0.0005, 0.05 * took))
+            if len(times) >= LEAST_CALLS and sum(times) > MEASURED:
+                break
 
     thread = threading.Thread(target=measure, name="measurement")
     thread.start()
     thread.join()
-    return float(np.median(times)), float(np.quantile(times, 0.999))
+    median, slow = float(np.median(times)), float(np.quantile(times, 0.999))
+    # Few calls do not show how slow one in a thousand is.
+    return median, slow if len(times) >= hops else max(slow, 1.5 * median)
 
 
 class Session:
@@ -132,10 +144,10 @@ class Session:
         separator = Separator.load(plan.separator)
         meta = separator.metadata
         mode = mode_of(separator, plan.latency)
-        run = plan.run or ("stems" if len(meta.stems) > 1 and "stems" in meta.runs else "single")
         block = plan.block or (min(512, mode.hop) if plan.block is None else VARYING_BLOCK)
         notices: list[str] = []
         device = self._portaudio(plan, block, notices)
+        run = plan.run or default_run(meta, readable=device is None or plan.source is not None)
         source_rate = plan.rate or meta.sample_rates[0]
         rate = device.rate if device else source_rate
         if plan.lockstep and (device is None or plan.source):
@@ -144,25 +156,30 @@ class Session:
             raise HostError("recording needs the null device: add --device null, or leave out --record and --stems")
         engine_rate = rate if rate in meta.sample_rates else meta.sample_rates[0]
         if plan.stems and rate != engine_rate:
-            raise HostError(f"the stems of a live run can be written at {_listed(meta.sample_rates)} Hz, not {rate}; choose with --rate")
+            raise HostError(
+                f"the stems of a live run can be written at {_listed(meta.sample_rates)} Hz, not {rate}; choose with --rate"
+            )
         self._frames: int | None = None
         read, channels = self._source(plan, rate, device is None, notices)
         self._sink = FileSink(plan.record, rate, channels) if plan.record else None
         if device is None:
             device = NullDevice(read, rate, block, channels, self._sink.write if self._sink else None)
         elif read is not None:
+            read = _spread(read, device.out_channels)
             device = _Fed(device, read)
         self.device = device
         work = measure_work(Engine(separator, mode, device.out_channels, run, plan.mix, engine_rate))
-        period = mode.hop / engine_rate
+        period = meta.frames * mode.hop / engine_rate
         share = work[0] / period
-        prediction = f"a hop of {meta.name} takes {1000 * work[0]:.1f} ms of the {1000 * period:.1f} ms it lasts in '{plan.latency}'"
+        call = "a hop" if meta.frames == 1 else f"a call for {meta.frames} hops"
+        prediction = f"{call} of {meta.name} takes {1000 * work[0]:.1f} ms of the {1000 * period:.1f} ms it lasts in '{plan.latency}'"
+        lighter = "choose a lighter model or a longer latency mode"
+        if run == "stems" and len(meta.stems) > 1 and "single" in meta.runs:
+            lighter += ", or one condition at a time with --run single"
         if share > IMPOSSIBLE:
-            raise HostError(
-                f"{prediction}, which this machine cannot keep up; choose a lighter model or a longer latency mode"
-            )
+            raise HostError(f"{prediction}, which this machine cannot keep up; {lighter}")
         if share > TIGHT:
-            notices.append(f"{prediction}: expect misses, or choose a lighter model or a longer latency mode.")
+            notices.append(f"{prediction}: expect misses, or {lighter}.")
         engine = Engine(separator, mode, device.out_channels, run, plan.mix, engine_rate)
         engine.warm_up()
         chain = chain_for(engine, rate)
@@ -173,6 +190,12 @@ class Session:
             # A result may be asked for as early as one sample after the block that completed its hop.
             reserve = math.ceil(longest * rate) + VARYING_BLOCK
         latency = chain.latency(device.block, reserve)
+        self._read = read
+        if read is not None:
+            engine.ends_at = math.ceil(self._frames * engine_rate / rate)
+            if engine.lookahead:
+                latency = latency.reading_ahead(device.block)
+        notices += _lookahead_notices(meta, latency, rate, run)
         self.stream = Stream(chain, latency, rate, block, (device.in_channels, device.out_channels))
         if self.stream.bridge.notice:
             notices.append(self.stream.bridge.notice)
@@ -216,28 +239,35 @@ class Session:
             if plan.source is None:
                 notices.append("no input: playing the demo song.")
             audio = demo_song(rate=rate).mixture
-            position = 0
-
-            def read(n: int) -> np.ndarray:
-                nonlocal position
-                position += n
-                return audio[position - n : position]
-
             self._frames = len(audio)
-            return read, audio.shape[1]
+            return reader(audio), audio.shape[1]
         file = FileSource(source, rate)
         if file.notice:
             notices.append(file.notice)
         self._frames = file.frames
         return file.read, file.channels
 
-    def start(self) -> None:
-        """Start inference and sound."""
+    def start(self, say: Callable[[str], object] = lambda sentence: None) -> None:
+        """Start inference and sound; `say` hears why the sound keeps us waiting."""
         if self.plan.lockstep:
             self.device.start_lockstep(self.stream.lockstep)
         else:
+            self._read_ahead(say)
             self.stream.start()
             self.device.start(self.stream.bridge)
+
+    def _read_ahead(self, say: Callable[[str], object]) -> None:
+        ahead = self.stream.latency.read_ahead / self.stream.rate
+        begun, said = time.monotonic(), False
+
+        def read(n: int) -> np.ndarray:
+            nonlocal said
+            if not said and time.monotonic() - begun > PATIENCE:
+                said = True
+                say(f"reading ahead {ahead:.1f} s of look-ahead...")
+            return self._read(n)
+
+        self.stream.prime(read)
 
     @property
     def over(self) -> bool:
@@ -264,6 +294,39 @@ class Session:
         return files
 
 
+def default_run(meta: Metadata, readable: bool) -> Literal["single", "stems"]:
+    """Return the way to run a separator on a live input, or on a `readable` source, which is read ahead."""
+    # A condition is late by the look-ahead, and sound that is read ahead is not: there gains are wanted.
+    wanted = len(meta.stems) > 1 or (readable and meta.lookahead > 0)
+    return "stems" if wanted and "stems" in meta.runs else "single"
+
+
+def _lookahead_notices(meta: Metadata, latency: Latency, rate: int, run: str) -> list[str]:
+    """Return what a user should know of a separator that does not stream frame by frame, in sentences."""
+    notices = []
+    if meta.chunk:
+        notices.append(
+            f"{meta.name} works on overlapping chunks of {meta.chunk} frames and is inexact at their borders."
+        )
+    if latency.lookahead and not latency.ahead:
+        notices.append(f"{meta.name} looks ahead: what goes in is heard {latency.added / rate:.1f} s later.")
+    if latency.lookahead and run == "single":
+        choice = "; with --run stems it is heard at once" if "stems" in meta.runs else ""
+        late = latency.lookahead / rate
+        notices.append(f"in single, a change of the condition is heard {late:.1f} s after it is made{choice}.")
+    return notices
+
+
+def _spread(read: Callable[[int], np.ndarray], channels: int) -> Callable[[int], np.ndarray]:
+    """Return `read` with its channels repeated or left out, so that there are `channels`."""
+
+    def spread(n: int) -> np.ndarray:
+        rows = read(n)
+        return rows[:, [c % rows.shape[1] for c in range(channels)]]
+
+    return spread
+
+
 class _Fed:
     """A sound card whose input is replaced by a file: a plain Python callback, since it reads."""
 
@@ -285,14 +348,13 @@ class _Fed:
         return self._device.error
 
     def start(self, bridge) -> None:
-        self._left = bridge.latency
+        self._left = bridge.flush
 
         def callback(block_in: np.ndarray, block_out: np.ndarray, frames: int) -> None:
             rows = self._read(frames)
             block = np.zeros((frames, self.in_channels), np.float32)
-            if len(rows):
-                block[: len(rows)] = rows[:, [c % rows.shape[1] for c in range(self.in_channels)]]
-            else:
+            block[: len(rows)] = rows
+            if not len(rows):
                 self._left -= frames
                 self._over = self._left <= 0
             out = np.zeros((frames, self.out_channels), np.float32)

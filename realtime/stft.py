@@ -1,4 +1,4 @@
-"""Streaming STFT: a block of one hop in, one spectrum out, and back by overlap-add.
+"""Streaming STFT: a block of whole hops in, a spectrum for each out, and back by overlap-add.
 
 Nothing is allocated after construction.
 """
@@ -9,43 +9,52 @@ import numpy as np
 
 
 class Analysis:
-    """The last `len(window)` samples of a stream, windowed and transformed every `hop` samples."""
+    """The past of a stream, given in blocks of `step` samples, windowed and transformed where asked for.
 
-    def __init__(self, window: np.ndarray, hop: int, channels: int) -> None:
-        self.hop = hop
+    It reaches back `len(window)` samples, or `reach` where that is more.
+    """
+
+    def __init__(self, window: np.ndarray, step: int, channels: int, reach: int = 0) -> None:
+        self.step = step
         self._window = window.astype(np.float32)
         n_fft = len(window)
-        # Several frames long, so that history is moved once in a while and not at every hop.
-        self._history = np.zeros((channels, n_fft + 16 * hop), np.float32)
-        self._end = n_fft
+        self._reach = max(n_fft, reach)
+        # Several blocks longer, so that history is moved once in a while and not at every block.
+        self._history = np.zeros((channels, self._reach + max(16 * step, self._reach - n_fft)), np.float32)
+        self._end = self._reach
         self._frame = np.zeros((channels, n_fft), np.float32)
+        # Source and target may touch: copying through a third place keeps numpy from allocating.
+        self._moved = self._frame if self._reach == n_fft else np.zeros((channels, self._reach), np.float32)
         self.spectrum = np.zeros((channels, n_fft // 2 + 1), np.complex64)
 
     def push(self, block: np.ndarray) -> None:
-        """Take `block` [channels, hop] without transforming it."""
-        n_fft = len(self._window)
-        if self._end + self.hop > self._history.shape[1]:
-            # Source and target may touch: copying through the frame keeps numpy from allocating.
-            self._frame[:] = self._history[:, self._end - n_fft : self._end]
-            self._history[:, :n_fft] = self._frame
-            self._end = n_fft
-        self._history[:, self._end : self._end + self.hop] = block
-        self._end += self.hop
+        """Take `block` [channels, step] without transforming it."""
+        reach = self._reach
+        if self._end + self.step > self._history.shape[1]:
+            self._moved[:] = self._history[:, self._end - reach : self._end]
+            self._history[:, :reach] = self._moved
+            self._end = reach
+        self._history[:, self._end : self._end + self.step] = block
+        self._end += self.step
 
-    def last(self, samples: int) -> np.ndarray:
-        """Return a view of the last `samples` <= len(window) samples, [channels, samples]."""
-        return self._history[:, self._end - samples : self._end]
+    def last(self, samples: int, before: int = 0) -> np.ndarray:
+        """Return a view [channels, samples] of the past that ends `before` samples before now."""
+        end = self._end - before
+        return self._history[:, end - samples : end]
 
-    def transform(self) -> np.ndarray:
-        """Return the spectrum of the current frame, complex64 [channels, bins]; overwritten by the next call."""
-        np.multiply(self.last(len(self._window)), self._window, out=self._frame)
+    def transform(self, before: int = 0) -> np.ndarray:
+        """Return the spectrum of the frame that ends `before` samples before now, complex64 [channels, bins].
+
+        It is overwritten by the next call.
+        """
+        np.multiply(self.last(len(self._window), before), self._window, out=self._frame)
         np.fft.rfft(self._frame, axis=-1, out=self.spectrum)
         return self.spectrum
 
     def reset(self) -> None:
         """Forget the past."""
         self._history.fill(0)
-        self._end = len(self._window)
+        self._end = self._reach
 
 
 class Synthesis:

@@ -54,8 +54,12 @@ class WorkCounts:
 class Stream:
     """Runs `chain` on what arrives at `bridge`; the link that control talks to.
 
-    `latency` is what `chain.latency` gave for the device's block. Misses are counted by hop: a
-    result that was not there when its first sample was due, or whose network gave no finite numbers.
+    `latency` is what `chain.latency` gave for the device's block. Misses are counted by hop, which is
+    what one call of the separator finishes: a result that was not there when its first sample was due,
+    or whose network gave no finite numbers.
+
+    A source that is read ahead gives its first samples to `prime`, and the rest to the device: positions
+    count from its start, and the clock says which one would go in now were there no look-ahead.
     """
 
     def __init__(
@@ -69,7 +73,7 @@ class Stream:
         engine = chain.engine
         self.engine, self.chain, self.latency, self.rate, self.block = engine, chain, latency, rate, block
         ins, outs = channels or (engine.channels, engine.channels)
-        self.bridge = Bridge(latency.added, chain.hop, chain.tail_weights, ins, outs, block)
+        self.bridge = Bridge(latency.inside, chain.rise, chain.tail_weights, ins, outs, max(block, chain.hop))
         self.work = WorkCounts()
         self.hops = self.misses = 0
         self._chunk = np.zeros((chain.quantum, ins), np.float32)
@@ -77,7 +81,8 @@ class Stream:
         self._out_channels = outs
         self._read = 0
         # Further behind than this, hops are left out: late sound is of no use, and the delay must not grow.
-        self._limit = latency.reserve + 4 * max(chain.hop, block)
+        # It costs what is on its way through the look-ahead as well.
+        self._limit = latency.reserve + 4 * max(chain.hop, block) + latency.lookahead
         self._meters = {name: Meter() for name in ("input", "output", *(engine.names if engine.run == "stems" else ()))}
         self._spectra = {name: SpectrumView(rate) for name in ("input", "output")}
         self._clock: tuple[int, float] | None = None
@@ -105,6 +110,24 @@ class Stream:
     def telemetry(self) -> Telemetry | None:
         """Return the latest snapshot; None before the first hop."""
         return self._snapshot
+
+    # The source.
+
+    def prime(self, read: Callable[[int], np.ndarray]) -> None:
+        """Take from `read(n)`, float32 [n, channels] or less at its end, what is read ahead; before the device starts.
+
+        As fast as it goes; nothing of it is due yet.
+        """
+        left = self.latency.read_ahead
+        while left:
+            rows = read(min(left, self.block))
+            block = np.zeros((min(left, self.block), self.bridge.in_channels), np.float32)
+            block[: len(rows)] = rows
+            self.bridge.flush -= len(block) - len(rows)
+            self.bridge.process(block, np.zeros((len(block), self.bridge.out_channels), np.float32))
+            left -= len(block)
+            while self.advance():
+                pass
 
     # The thread.
 
@@ -203,7 +226,8 @@ class Stream:
     def _track(self, have: int) -> None:
         """Follow the wall-clock time of position 0, as the least lateness seen in the last second or two."""
         now = time.time()
-        if have == 0:
+        have -= self.latency.read_ahead
+        if have <= 0:
             return
         origin = now - have / self.rate
         self._origin = min(self._origin, origin)
@@ -214,8 +238,11 @@ class Stream:
 
     def _look(self, block: np.ndarray, mixed: bool) -> None:
         engine = self.engine
-        self._meters["input"].add(block)
-        self._spectra["input"].add(block)
+        # What is read ahead is shown when it is heard.
+        ahead = self.latency.ahead
+        if mixed or not ahead:
+            self._meters["input"].add(engine.dry if ahead else block)
+            self._spectra["input"].add(engine.dry if ahead else block)
         if mixed:
             self._meters["output"].add(engine.master)
             self._spectra["output"].add(engine.master)
@@ -232,7 +259,7 @@ class Stream:
             hops=self.hops,
             misses=self.misses,
             xruns=self.bridge.counts().xruns,
-            position=self._read,
+            position=max(0, self._read - self.latency.read_ahead),
             latency=self.latency,
             rate=self.rate,
             hop=self.chain.hop,

@@ -11,9 +11,10 @@ from realtime.latency import Latency
 class Telemetry:
     """A snapshot of a running engine.
 
-    `position` counts input samples since the start, at `rate` Hz. `work_ms` is p50, p99, p99.9 and
-    max of the time a hop took; a hop not ready after `deadline_ms` is a miss. `load` is the median
-    work over the hop's duration. `meters` maps "input", "output" and, in stems, each stem to
+    `position` counts input samples since the start, at `rate` Hz, without what is read ahead. `hop` is
+    what one call of the separator finishes, in samples; `hops` and `misses` count those. `work_ms` is p50,
+    p99, p99.9 and max of the time a hop took; a hop not ready after `deadline_ms` is a miss. `load` is the
+    median work over the hop's duration. `meters` maps "input", "output" and, in stems, each stem to
     (peak, rms), linear. `spectra` maps "input" and "output" to 128 bytes, log-spaced bands from
     30 Hz to 20 kHz, 0 = -90 dBFS or less, 255 = 0 dBFS. `clock` pairs an input position with the
     wall-clock time, seconds since 1970, at which its sample was taken in.

@@ -5,7 +5,9 @@ of the window is set by `synthesis`, not by `n_fft`. For every hop position the 
 analysis x synthesis sum to one: a frame that is not modified comes back exactly.
 
 Asymmetric analysis windows follow Mauler and Martin, "A low delay, variable resolution, perfect
-reconstruction spectral analysis-synthesis system for speech enhancement", EUSIPCO 2007.
+reconstruction spectral analysis-synthesis system for speech enhancement", EUSIPCO 2007. A Hann window
+whose whole frame is added gets the least-squares synthesis of Griffin and Lim, "Signal estimation from
+modified short-time Fourier transform", 1984: the inverse STFT that published networks are used with.
 """
 
 from __future__ import annotations
@@ -37,15 +39,18 @@ def analysis_window(kind: str, n_fft: int) -> np.ndarray:
     return np.concatenate([up, down])
 
 
-def overlap_profile(hop: int, synthesis: int) -> np.ndarray:
+def overlap_profile(hop: int, synthesis: int, analysis: np.ndarray | None = None) -> np.ndarray:
     """Return the product analysis x synthesis over the last `synthesis` samples, float64 [synthesis].
 
     Shifted by multiples of `hop` it sums to one. With synthesis >= 2 hop it is a periodic Hann
     scaled by 2 hop / synthesis (so `synthesis` must be a multiple of `hop`); shorter ones are flat
-    with raised-cosine ramps of synthesis - hop samples. Raises ValueError where no profile exists.
+    with raised-cosine ramps of synthesis - hop samples. Where all of an `analysis` window w that begins
+    with a zero is added, it is w(t)^2 / sum_k w(t - k hop)^2. Raises ValueError where no profile exists.
     """
     if not 0 < hop < synthesis:
         raise ValueError(f"synthesis window of {synthesis} samples must be longer than the hop of {hop}")
+    if analysis is not None and _least_squares(analysis, synthesis):
+        return analysis**2 / _shifted_power(analysis, hop)
     if synthesis >= 2 * hop:
         if synthesis % hop:
             raise ValueError(f"synthesis window of {synthesis} samples must be a multiple of the hop of {hop}")
@@ -65,11 +70,28 @@ def synthesis_window(analysis: np.ndarray, hop: int, synthesis: int) -> np.ndarr
     if synthesis > len(analysis):
         raise ValueError(f"synthesis window of {synthesis} samples is longer than the frame of {len(analysis)}")
     region = np.asarray(analysis, dtype=np.float64)[-synthesis:]
-    profile = overlap_profile(hop, synthesis)
-    # Where next to nothing is wanted, nothing is taken: a periodic Hann begins with a zero nobody can undo.
-    window = np.where(profile < 1e-6, 0.0, profile / np.maximum(region, 1e-12))
+    profile = overlap_profile(hop, synthesis, analysis)
+    if _least_squares(analysis, synthesis):
+        window = region / _shifted_power(region, hop)
+    else:
+        # Where next to nothing is wanted, nothing is taken: a periodic Hann begins with a zero nobody can undo.
+        window = np.where(profile < 1e-6, 0.0, profile / np.maximum(region, 1e-12))
     if window.max() > 100.0:
         raise ValueError(
             f"the analysis window is nearly zero inside the last {synthesis} samples and cannot be undone there"
         )
     return window
+
+
+def _least_squares(analysis: np.ndarray, synthesis: int) -> bool:
+    """Whether all of a window that a quotient cannot undo is added, as it is with a plain inverse STFT."""
+    return synthesis == len(analysis) and analysis[0] == 0
+
+
+def _shifted_power(window: np.ndarray, hop: int) -> np.ndarray:
+    """Return sum_k w(t - k hop)^2, of the shape of `window`."""
+    power = np.zeros(-(-len(window) // hop) * hop)
+    power[: len(window)] = window**2
+    total = power.reshape(-1, hop).sum(0)
+    # Where every window is zero there is nothing to weigh.
+    return np.resize(np.maximum(total, 1e-12), len(window))

@@ -40,7 +40,7 @@ def metadata(name: str, stems: tuple[str, ...]) -> Metadata:
     )
 
 
-class _Graph:
+class Graph:
     """An ONNX graph written down node by node."""
 
     def __init__(self) -> None:
@@ -60,14 +60,23 @@ class _Graph:
         self.nodes.append(self.onnx.helper.make_node(kind, list(inputs), [output], **attributes))
         return output
 
-    def write(self, path: Path, meta: Metadata | None, states: dict[str, list]) -> Path:
+    def write(
+        self,
+        path: Path,
+        meta: Metadata | None,
+        states: dict[str, list],
+        frames: int = 1,
+        n_fft: int = N_FFT,
+        valid: bool = False,
+    ) -> Path:
         helper, single = self.onnx.helper, self.onnx.TensorProto.FLOAT
 
         def tensor(name: str, shape: list):
             return helper.make_tensor_value_info(name, single, shape)
 
-        spectrum = [4, 1, N_FFT // 2 + 1]
+        spectrum = [4, frames, n_fft // 2 + 1]
         inputs = [tensor("mixture", [1, *spectrum]), tensor("condition", ["stems", len(meta.stems) if meta else 1])]
+        inputs += [tensor("valid", [1])] if valid else []
         inputs += [tensor(name, shape) for name, shape in states.items()]
         outputs = [tensor("estimate", ["stems", *spectrum])]
         outputs += [tensor(f"next_{name}", shape) for name, shape in states.items()]
@@ -81,7 +90,7 @@ class _Graph:
 
 def write_four_stems(path: Path) -> Path:
     """Masks that depend on the condition and on two states: the mixture's past, and each stem's own."""
-    random, graph = np.random.default_rng(5), _Graph()
+    random, graph = np.random.default_rng(5), Graph()
     bins = N_FFT // 2 + 1
     # Smooth over frequency, so that a mask does not ring beyond the frame.
     shapes = np.cos(np.pi * np.arange(6)[:, None] * np.arange(bins) / bins)
@@ -102,7 +111,7 @@ def write_four_stems(path: Path) -> Path:
 
 def write_swap(path: Path, meta: Metadata | None = metadata("swap", ("swapped",))) -> Path:
     """Left and right exchanged at half the level: unlike the mixture, without memory."""
-    graph = _Graph()
+    graph = Graph()
     swapped = graph.op("Gather", "mixture", graph.weight(np.array([2, 3, 0, 1])), axis=1)
     half = graph.op("Mul", swapped, graph.number(0.5))
     graph.op("Mul", half, graph.op("Unsqueeze", "condition", graph.weight(np.array([2, 3]))), output="estimate")
@@ -111,7 +120,7 @@ def write_swap(path: Path, meta: Metadata | None = metadata("swap", ("swapped",)
 
 def write_poisoned(path: Path) -> Path:
     """Half the mixture plus half its past; NaN, in the state too, while any line is louder than POISON."""
-    graph = _Graph()
+    graph = Graph()
     loudest = graph.op("ReduceMax", graph.op("Abs", "mixture"), keepdims=0)
     loud = graph.op("Greater", loudest, graph.number(POISON))
     factor = graph.op("Where", loud, graph.number(np.nan), graph.number(0.5))

@@ -101,6 +101,8 @@ def test_metadata_survives_its_json():
         ({"n_fft": 17}, "'n_fft'"),
         ({"frames": 0}, "'frames'"),
         ({"lookahead": -1}, "'lookahead'"),
+        ({"chunk": -1}, "'chunk'"),
+        ({"chunk": 1.5}, "'chunk'"),
         ({"normalisation": "ortho"}, "'normalisation'"),
         ({"runs": ["sometimes"]}, "'runs'"),
         ({"weights": "abc"}, "'weights'"),
@@ -127,6 +129,11 @@ def test_a_broken_clause_of_the_metadata_is_named(changed, clause):
 def test_metadata_that_is_not_an_object_is_refused(text):
     with pytest.raises(HostError, match="JSON"):
         Metadata.from_json(text)
+
+
+def test_metadata_from_before_there_were_chunks_has_none():
+    assert Metadata.from_json(edited(chunk=...)) == METADATA
+    assert Metadata.from_json(edited(chunk=128)).chunk == 128
 
 
 def test_unknown_metadata_is_ignored():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
@@ -87,6 +88,18 @@ class FileSource:
             if frames < 0.98 * file.frames:
                 raise _truncated(self.path, frames / file.frames)
         return bad, frames
+
+
+def reader(audio: np.ndarray) -> Callable[[int], np.ndarray]:
+    """Return `read(n)` of a source that plays `audio` [samples, channels] once."""
+    position = 0
+
+    def read(n: int) -> np.ndarray:
+        nonlocal position
+        position += n
+        return audio[position - n : position]
+
+    return read
 
 
 class FileSink:

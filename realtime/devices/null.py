@@ -16,8 +16,8 @@ class NullDevice:
     """Feeds what `source` yields through a bridge at the pace of `rate`, and hands the result to `sink`.
 
     `source(n)` returns float32 [n, in_channels], or fewer rows at its end; then silence follows
-    until every sample has come out again: `sink` gets as many samples as came in, plus the added
-    latency. `sink(block)` must copy what it keeps. `channels` is a number, or (in, out). A block
+    until every sample has come out again: `sink` gets as many samples as came in, plus the bridge's
+    `flush`, the added latency. `sink(block)` must copy what it keeps. `channels` is a number, or (in, out). A block
     that is late does not move the deadlines of the following ones.
     """
 
@@ -85,7 +85,7 @@ class NullDevice:
                 block_in[: len(rows)] = rows
                 block_in[len(rows) :] = 0
                 if len(rows) < self.block:
-                    end = done + len(rows) + bridge.latency
+                    end = done + len(rows) + bridge.flush
             else:
                 block_in[:] = 0
             # A block exists once its last sample has been heard.
