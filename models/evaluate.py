@@ -3,8 +3,8 @@
     python -m models.evaluate --data STEMS --model lasaft-live --latency low
 
 Whole-signal SDR per stem: 10 log10 of the reference's energy over the error's, both channels and
-all samples together; the median over excerpts. Beside it: the mixture as the estimate, a static
-three-band isolator with the best fixed gains (the DJ's equaliser), and the ideal ratio mask.
+all samples together; the median over excerpts. Beside it: the mixture as the estimate, the bands of the
+separator `isolator` with the best fixed gains (the DJ's equaliser), and the ideal ratio mask.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from models.crossover import band_gains
 from models.data.corpus import RATE, STEMS, Corpus, read_stereo
 from realtime.errors import HostError
 from realtime.library import find_separator
@@ -24,7 +25,6 @@ from realtime.offline import separate_array
 from realtime.separator import Separator
 from realtime.session import mode_of
 
-CROSSOVERS = (250.0, 2500.0)
 Excerpt = dict[str, np.ndarray]
 Estimator = Callable[[np.ndarray, Excerpt], dict[str, np.ndarray]]
 
@@ -38,14 +38,11 @@ def sdr(reference: np.ndarray, estimate: np.ndarray) -> float:
 def bands_of(audio: np.ndarray) -> np.ndarray:
     """Split [samples, channels] into low, mid and high, [3, samples, channels]; they sum to the input.
 
-    Slopes of 24 dB per octave, without phase shift.
+    Over the whole signal rather than frame by frame, so that the baseline is what no latency mode can spoil.
     """
     spectrum = np.fft.rfft(audio, axis=0)
-    frequency = np.fft.rfftfreq(len(audio), 1 / RATE)[:, None]
-    low = 1 / (1 + (frequency / CROSSOVERS[0]) ** 4)
-    high = 1 - 1 / (1 + (frequency / CROSSOVERS[1]) ** 4)
-    parts = (low, 1 - low - high, high)
-    return np.stack([np.fft.irfft(spectrum * part, len(audio), axis=0) for part in parts])
+    parts = band_gains(np.fft.rfftfreq(len(audio), 1 / RATE))
+    return np.stack([np.fft.irfft(spectrum * part[:, None], len(audio), axis=0) for part in parts])
 
 
 def fit_isolator(corpus: Corpus) -> dict[str, np.ndarray]:
@@ -130,6 +127,10 @@ def main() -> int:
         hashes = {}
         for name in options.model or ["lasaft-live"]:
             separator = Separator.load(find_separator(name))
+            if unknown := sorted(set(separator.metadata.stems) - set(STEMS)):
+                raise HostError(
+                    f"separator '{name}' gives '{unknown[0]}', and the corpus has only {', '.join(STEMS)} to compare with"
+                )
             hashes[separator.metadata.name] = separator.metadata.weights
             for latency in options.latency or separator.metadata.modes:
                 rows[f"{separator.metadata.name}, {latency}"] = separator_estimator(separator, latency)
