@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from functools import partial
 
+from models.blocks.alternatives import ALTERNATIVES
 from models.blocks.block import Block
 from models.blocks.tdc_rnn import TfcRnn
 from models.blocks.tdf import Tdf, TdfBlock, hidden_size
@@ -15,7 +16,9 @@ from models.modulation import Modulation
 from models.unet import UNet
 from realtime.errors import HostError
 
-BLOCKS = ("tfc", "tdc", "tdf", "tfc_tdf", "tfc_rnn", "tdc_rnn", "lasaft", "lightsaft", "mux")
+# TIC (time-independent convolution) is the first release's name of TDC; its one-dimensional kernels compute the same.
+_FRAME_BY_FRAME = ("tdc", "tic", "tdc_rnn", "tic_rnn")
+BLOCKS = ("tfc", "tdf", "tfc_tdf", "tfc_rnn", *_FRAME_BY_FRAME, "lasaft", "lightsaft", "mux", *ALTERNATIVES)
 _NEEDING_CONDITION = ("lasaft", "lightsaft", "mux")
 
 
@@ -27,6 +30,11 @@ class UNetConfig:
     the levels that halve time (None: all of them, except around TDC and TDF, which never do).
     `affine_tdf` says whether the norms inside TDF have an affine part: in the ISMIR 2020 release only
     with a bias.
+    Of other systems' blocks: `growth_rate` and `num_d2_blocks` shape "d3", with `n_internal_layers` in each
+    D2 block; `band_growth` and `band_layers`, a low to a high band and the full one, and `band_scales`, how
+    often bins are halved inside the block, "mmdense" and "mmdenselstm", the latter with `units_lstm`;
+    `attention_channels` and `attention_frames` "ftb"; `features` are those of a frame in "dilated_gru"
+    (`dilations`, `groups`) and "cbhg" (`bank_size`, `num_highways`).
     """
 
     block: str
@@ -53,6 +61,19 @@ class UNetConfig:
     bidirectional: bool = True
     num_tdfs: int = 6
     dk: int = 32
+    growth_rate: int = 12
+    num_d2_blocks: int = 2
+    band_growth: tuple[int, ...] = (16, 10, 6)
+    band_layers: tuple[int, ...] = (4, 3, 2)
+    band_scales: int = 3
+    units_lstm: int = 128
+    attention_channels: int = 5
+    attention_frames: int = 9
+    features: int = 128
+    dilations: tuple[int, ...] = (1, 2, 4)
+    groups: int = 4
+    bank_size: int = 8
+    num_highways: int = 4
     modulation: str | None = None
     condition_to: str = "decoder"
     control_type: str = "dense"
@@ -69,8 +90,14 @@ class UNetConfig:
             raise HostError(f"block '{self.block}' is not known; known are {', '.join(BLOCKS)}")
         for entry in fields(self):
             value = getattr(self, entry.name)
-            if entry.type in ("int", "int | None") and value is not None and (not isinstance(value, int) or value < 1):
+            if value is None and entry.type.endswith("None"):
+                continue
+            if entry.type.startswith("int") and (type(value) is not int or value < 1):
                 raise HostError(f"{entry.name} is {value!r}, but must be a whole number of at least 1")
+            if entry.type == "bool" and not isinstance(value, bool):
+                raise HostError(f"{entry.name} is {value!r}, but must be true or false")
+            if entry.type.startswith("str") and not isinstance(value, str):
+                raise HostError(f"{entry.name} is {value!r}, but must be a name")
         if self.control_vector_type not in ("embedding", "one_hot_mode"):
             raise HostError(
                 f"control_vector_type is '{self.control_vector_type}', but must be embedding or one_hot_mode"
@@ -90,7 +117,7 @@ class UNetConfig:
     @property
     def halving(self) -> frozenset[int]:
         """The levels at which time is halved."""
-        if self.block in ("tdc", "tdf"):
+        if self.block in ("tdc", "tic", "tdf"):
             return frozenset()
         return frozenset(range(self.n_blocks // 2) if self.t_down_layers is None else self.t_down_layers)
 
@@ -130,17 +157,19 @@ def _generator(config: UNetConfig, size: int, layers: int) -> ConditionGenerator
 
 
 def _block(config: UNetConfig, inputs: int, bins: int) -> Block:
+    if config.block in ALTERNATIVES:
+        return ALTERNATIVES[config.block](config, inputs, bins)
     channels, act, hidden = (
         config.internal_channels,
         config.activation,
         hidden_size(bins, config.bn_factor, config.min_bn_units),
     )
-    kernel = (1 if config.block.startswith("tdc") else config.kernel_size_t, config.kernel_size_f)
+    kernel = (1 if config.block in _FRAME_BY_FRAME else config.kernel_size_t, config.kernel_size_f)
     tdf = partial(Tdf, bias=config.bias, act=act)
     if config.block == "tdf":
         return TdfBlock(inputs, channels, tdf(inputs, bins, bins, hidden, affine=config.affine_tdf))
     tfc = Tfc(inputs, channels, config.n_internal_layers, kernel, act)
-    if config.block in ("tfc", "tdc"):
+    if config.block in ("tfc", "tdc", "tic"):
         return tfc
     if config.block == "tfc_tdf":
         return TfcTdf(tfc, tdf(channels, bins, bins, hidden, affine=config.affine_tdf))

@@ -207,29 +207,65 @@ class Frames:
         joined, middle = self.around(past, future)
         return middle._with(function(joined))
 
-    def recurrent(self, module: nn.GRU | nn.LSTM, sequences: Callable[[Tensor], Tensor]) -> Frames:
+    def recurrent(self, module: nn.GRU | nn.LSTM, sequences: Callable[[Tensor], Tensor], dilation: int = 1) -> Frames:
         """Run `module` (batch first, one direction in a stream) along time.
 
         `sequences` makes [batch * n, frames, inputs] of the data; the result is Frames with data
         [batch * n, frames, outputs] in the place of the tensor, for `each` to bring into shape.
+        A frame follows the one `dilation` frames before it, so that as many recurrences are interleaved.
         """
-        if self.stream is None:
+        if self.stream is None and dilation == 1:
             return self._with(module(sequences(self.data))[0])
+        layers = module.num_layers * (2 if isinstance(module, nn.LSTM) else 1)
+        if self.stream is None:
+            inputs = sequences(self.data)
+            directions = 2 if module.bidirectional else 1
+            before = inputs.new_zeros(layers * directions, inputs.shape[0], dilation, module.hidden_size)
+            return self._with(_interleaved(module, inputs, before)[0])
         if module.bidirectional:
             raise ValueError("a bidirectional recurrence needs the whole signal and cannot stream exactly")
         stream = self.stream
         # In whole calls, so that the start of the signal is the start of a call, and the state can wait for it.
         source = self.delayed(math.ceil(self.delay / self.size) * self.size).silenced()
         inputs = sequences(source.data)
-        kinds = 2 if isinstance(module, nn.LSTM) else 1
         batch, rows = source.data.shape[0], inputs.shape[0] // source.data.shape[0]
-        state = stream.state((batch, kinds * module.num_layers, rows, module.hidden_size), inputs)
-        before = state.transpose(0, 1).reshape(kinds, module.num_layers, batch * rows, module.hidden_size)
-        data, after = module(inputs, (before[0], before[1]) if kinds == 2 else before[0])
-        after = torch.cat(after) if kinds == 2 else after
-        after = after.reshape(kinds * module.num_layers, batch, rows, module.hidden_size).transpose(0, 1)
+        state = stream.state((batch, layers, rows * dilation, module.hidden_size), inputs)
+        before = state.transpose(0, 1).reshape(layers, batch * rows, dilation, module.hidden_size)
+        data, after = _interleaved(module, inputs, before)
+        after = after.reshape(layers, batch, rows * dilation, module.hidden_size).transpose(0, 1)
         stream.keep(after * stream.flags(source.size, source.delay), self.per_stem)
         return source._with(data)
+
+
+def _interleaved(module: nn.GRU | nn.LSTM, inputs: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
+    """Run `module` over `inputs` [rows, frames, size], each frame after the one `dilation` frames before it.
+
+    `before` [layers, rows, dilation, hidden] are the states after the last `dilation` frames, oldest first
+    (of an LSTM the hidden ones of all layers, then the cells); returned are the outputs and those states as of now.
+    """
+    (rows, frames, size), dilation = inputs.shape, before.shape[2]
+    length, rest = divmod(frames, dilation)
+
+    def run(part: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """Run `part` [rows, length, some of the dilation, size], whose sequences are independent."""
+        count = part.shape[2]
+        folded, state = part.transpose(1, 2).flatten(0, 1), state.flatten(1, 2)
+        data, state = module(folded, tuple(state.chunk(2)) if isinstance(module, nn.LSTM) else state)
+        state = torch.cat(state) if isinstance(module, nn.LSTM) else state
+        return data.unflatten(0, (-1, count)).transpose(1, 2), state.unflatten(1, (-1, count))
+
+    if rest == 0:
+        data, after = run(inputs.unflatten(1, (-1, dilation)), before)
+        return data.flatten(1, 2), after
+    # The first `rest` sequences are a frame longer than the others.
+    body, tail = inputs[:, : frames - rest], inputs[:, frames - rest :]
+    body = body.reshape(rows, length, dilation, size)
+    longer, newest = run(torch.cat((body[:, :, :rest], tail.unsqueeze(1)), 1), before[:, :, :rest])
+    if length == 0:
+        return longer[:, 0], torch.cat((before[:, :, rest:], newest), 2)
+    shorter, oldest = run(body[:, :, rest:], before[:, :, rest:])
+    data = torch.cat((torch.cat((longer[:, :length], shorter), 2).flatten(1, 2), longer[:, length]), 1)
+    return data, torch.cat((oldest, newest), 2)
 
 
 def together(*branches: Frames) -> list[Frames]:
