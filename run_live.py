@@ -247,7 +247,8 @@ def _osc(options: argparse.Namespace) -> int:
     from realtime.library import find_separator
     from realtime.separator import Separator
 
-    print(table_text(Separator.load(find_separator(options.model)).metadata.stems))
+    separator = Separator.load(find_separator(options.model))
+    print(table_text(separator.metadata.stems, separator.attends))
     return 0
 
 

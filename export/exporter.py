@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import inspect
+import io
 import logging
 import os
 import warnings
@@ -22,7 +22,6 @@ from realtime.separator import STEMS
 
 try:
     import onnx
-    import onnxscript  # noqa: F401 - torch's exporter needs it and says so in its own words
     import torch
     from torch import Tensor
 except ImportError:
@@ -38,6 +37,10 @@ class SeparatorModule(Protocol):
     zeros. Calling it takes mixture [1, 2*channels, frames, bins], condition [stems, width], valid [1] if
     it has a true `takes_valid`, and the states, and returns estimate [stems, 2*channels, frames, bins] and
     the next states, of equal shapes.
+
+    A module whose layers attend to latent sources may tell how: `attends` (layers, latents), None or absent where
+    it does not, and `attention(condition)` [stems, layers, latents], the softmax weights under the condition of
+    a call. The file then gives them as its second output.
     """
 
     stem_states: tuple[bool, ...]
@@ -47,8 +50,12 @@ class SeparatorModule(Protocol):
     def __call__(self, mixture: Tensor, condition: Tensor, *states: Tensor) -> tuple[Tensor, ...]: ...
 
 
-def export_separator(module: SeparatorModule, metadata: Metadata, path: str | Path, half: bool = False) -> Verification:
+def export_separator(
+    module: SeparatorModule, metadata: Metadata, path: str | Path, half: bool = False, check: bool = True
+) -> Verification | None:
     """Write `module`, a torch.nn.Module, to `path` as a separator and return how it was verified.
+
+    Without `check` it is not, and None is returned: for measuring time.
 
     `half` rounds the parameters to float16 and stores them so, which halves the file; the arithmetic
     stays float32. `metadata.weights` is filled in; `module` itself is not touched. Raises HostError,
@@ -68,7 +75,7 @@ def export_separator(module: SeparatorModule, metadata: Metadata, path: str | Pa
     draft = path.with_name(path.name + ".draft")
     try:
         draft.write_bytes(model.SerializeToString())
-        result = verify(draft, module)
+        result = verify(draft, module) if check else None
         os.replace(draft, path)
     finally:
         draft.unlink(missing_ok=True)
@@ -85,6 +92,18 @@ def weights_hash(module: torch.nn.Module) -> str:
     return digest.hexdigest()
 
 
+class _Telling(torch.nn.Module):
+    """`module` with its attention behind the estimate."""
+
+    def __init__(self, module: torch.nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, mixture: Tensor, condition: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
+        estimate, *states = self.module(mixture, condition, *rest)
+        return (estimate, self.module.attention(condition), *states)
+
+
 def _convert(module: torch.nn.Module, metadata: Metadata) -> onnx.ModelProto:
     stems = max(2, len(metadata.stems))  # one would be taken for a constant
     states = module.initial_states(stems)
@@ -93,40 +112,39 @@ def _convert(module: torch.nn.Module, metadata: Metadata) -> onnx.ModelProto:
     mixture = torch.randn(1, 2 * metadata.channels, metadata.frames, metadata.bins)
     condition = torch.rand(stems, len(metadata.stems))
     valid = (torch.ones(1),) if getattr(module, "takes_valid", False) else ()
-    free = {0: torch.export.Dim(STEMS)}
-    held: dict = {}
-    count = len(states)
-    # What the exporter has to say is about its own future and about packages that are not used here.
+    names = ["mixture", "condition", *("valid" for _ in valid), *(f"state_{index}" for index in range(len(states)))]
+    attends = getattr(module, "attends", None)
+    attention = [] if attends is None else [(stems, *attends)]
+    results = ["estimate", *("attention" for _ in attention), *(f"next_state_{index}" for index in range(len(states)))]
+    free = {name: {0: STEMS} for name in ("condition", "estimate", "attention")}
+    for index, per_stem in enumerate(module.stem_states):
+        if per_stem:
+            free |= {f"state_{index}": {0: STEMS}, f"next_state_{index}": {0: STEMS}}
+    target = io.BytesIO()
+    # The tracing exporter, though it is the older one: the other takes twenty times as long for networks of
+    # many layers and states, and what it does better, control flow, a separator has none of.
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        program = torch.onnx.export(
-            module,
+        torch.onnx.export(
+            _Telling(module) if attention else module,
             (mixture, condition, *valid, *states),
-            input_names=[
-                "mixture",
-                "condition",
-                *("valid" for _ in valid),
-                *(f"state_{index}" for index in range(count)),
-            ],
-            output_names=["estimate", *(f"next_state_{index}" for index in range(count))],
-            dynamic_shapes=_dynamic(module, held, free),
+            target,
+            input_names=names,
+            output_names=results,
+            dynamic_axes=free,
             opset_version=OPSET,
-            dynamo=True,
-            external_data=False,
-            verbose=False,
+            dynamo=False,
         )
-    model = program.model_proto
+    model = onnx.load_model_from_string(target.getvalue())
     _strip(model)
+    estimate = (stems, 2 * metadata.channels, metadata.frames, metadata.bins)
+    shapes = [estimate, *attention, *(state.shape for state in states)]
+    for value, shape in zip(model.graph.output, shapes, strict=True):
+        per_stem = value.name in free
+        sizes = [STEMS if per_stem and axis == 0 else size for axis, size in enumerate(shape)]
+        value.CopyFrom(onnx.helper.make_tensor_value_info(value.name, onnx.TensorProto.FLOAT, sizes))
     return model
-
-
-def _dynamic(module: torch.nn.Module, held: dict, free: dict) -> tuple:
-    """Return the dynamic dimensions as torch wants them: grouped where forward takes `*states`."""
-    states = tuple(free if per_stem else held for per_stem in module.stem_states)
-    states = (held, *states) if getattr(module, "takes_valid", False) else states
-    kinds = [parameter.kind for parameter in inspect.signature(module.forward).parameters.values()]
-    return (held, free, states) if inspect.Parameter.VAR_POSITIONAL in kinds else (held, free, *states)
 
 
 def _strip(model: onnx.ModelProto) -> None:

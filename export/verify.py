@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import soxr
 
 from realtime.demo import demo_song
 from realtime.errors import HostError
@@ -23,6 +24,7 @@ FRAMES = 200
 TOLERANCE = 1e-4
 SILENCE = -60.0
 _ALL_SOUND = 7.8  # seconds into the demo song
+_SONG_RATE = 44100
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ def verify(path: str | Path, module: torch.nn.Module | None = None, frames: int 
 
     It must keep the contract, agree with `module` over at least `frames` frames behind its look-ahead, with
     carried state and changing conditions, in single and in stems, stay below -60 dBFS in silence and replay bit-exactly after a reset.
+    Attention, where it gives any, must be weights that sum to one in every layer, and the module's.
     """
     separator = Separator.load(path)
     calls = math.ceil((separator.metadata.lookahead + frames) / separator.metadata.frames)
@@ -71,6 +74,8 @@ def verify(path: str | Path, module: torch.nn.Module | None = None, frames: int 
                     f"separator '{separator.metadata.name}' fails: with {stems} conditions it differs from its module "
                     f"by {found:.2g} of the output's RMS, allowed is {TOLERANCE:g} (torch's own rounding: {own:.2g})"
                 )
+        if runner.attention is not None:
+            _check_attention(runner, separator.metadata, module, conditions[::10])
     return Verification(error, silence)
 
 
@@ -82,8 +87,9 @@ def _music(metadata: Metadata, calls: int) -> np.ndarray:
     mode = max(metadata.modes.values(), key=lambda mode: mode.hop)
     count = calls * metadata.frames
     rate, samples = metadata.sample_rates[0], metadata.n_fft + mode.hop * (count - 1)
-    begin = round(_ALL_SOUND * rate)
-    song = demo_song(_ALL_SOUND + samples / rate + 1, rate).mixture[begin : begin + samples].T
+    begin = round(_ALL_SOUND * _SONG_RATE)
+    song = demo_song(_ALL_SOUND + samples / rate + 1, _SONG_RATE).mixture[begin:]
+    song = soxr.resample(song, _SONG_RATE, rate)[:samples].T
     audio = song[[channel % len(song) for channel in range(metadata.channels)]]
     window = analysis_window(mode.analysis, metadata.n_fft)
     starts = range(0, count * mode.hop, mode.hop)
@@ -145,6 +151,36 @@ def _computed(module: torch.nn.Module, mixtures: np.ndarray, conditions: np.ndar
             estimate, *states = module(*inputs, *states)
             estimates.append(estimate.double().numpy())
     return np.stack(estimates)
+
+
+def _check_attention(
+    runner: Runner, metadata: Metadata, module: torch.nn.Module | None, conditions: np.ndarray
+) -> None:
+    """Raise HostError unless the attention under `conditions` [calls, stems, width] is what it says it is."""
+    for condition in conditions:
+        runner.condition[:] = condition
+        runner.run()
+        attention = runner.attention
+        off = np.abs(attention.sum(-1) - 1).max()
+        if not (off <= TOLERANCE and attention.min() >= 0):
+            raise HostError(
+                f"separator '{metadata.name}' fails: its attention must be shares of at least 0 that sum to 1 in every "
+                f"layer, but a sum is off by {off:.2g}, and the least share is {attention.min():.2g}"
+            )
+        if module is not None:
+            found = np.abs(attention - _attention(module, condition)).max()
+            if not found <= TOLERANCE:
+                raise HostError(
+                    f"separator '{metadata.name}' fails: its attention differs from its module's by {found:.2g}, "
+                    f"allowed is {TOLERANCE:g}"
+                )
+
+
+def _attention(module: torch.nn.Module, condition: np.ndarray) -> np.ndarray:
+    import torch
+
+    with torch.inference_mode():
+        return copy.deepcopy(module).eval().float().attention(torch.from_numpy(condition)).numpy()
 
 
 def _silence(runner: Runner, metadata: Metadata) -> float:

@@ -1,8 +1,11 @@
-"""Published checkpoints made into separators."""
+"""Published checkpoints: read safely, and made into separators."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from export import train_extra
 from realtime.errors import HostError
@@ -10,10 +13,11 @@ from realtime.metadata import Training
 
 try:
     import torch
-    from torch import Tensor, nn
+    from torch import Tensor
 
     from export.exporter import export_separator
-    from models.tdc import FrameSeparator, TdcConfig, tdc_metadata, tdc_unet
+    from models.pipeline import SpectrogramSeparator, separator_of
+    from models.published import config_from, load_published, pipeline_from
 except ImportError:
     raise train_extra() from None
 
@@ -22,100 +26,119 @@ PUBLISHED = Training(
     licence="weights published by their author under the MIT licence; the MUSDB18 data is for non-commercial use",
 )
 
-# The first release named some modules differently from the second, which ours follow.
-_RENAMED = {"downsampling": "downsamplings", "upsampling": "upsamplings", "final_conv": "last_conv"}
+# Whose objects may lie beside the tensors in a PyTorch Lightning file. They are never made: see `_StandIn`.
+_HARMLESS = (
+    "argparse.Namespace",
+    "pathlib.",
+    "numpy.",
+    "torch.nn.functional.",
+    "pytorch_lightning.",
+    "lightning.",
+    "lightning_fabric.",
+    "omegaconf.",
+    "lasaft.",
+    "source_separation.",
+)
 
 
-def import_checkpoint(path: str | Path, name: str, directory: str | Path) -> Path:
+def import_checkpoint(path: str | Path, name: str, directory: str | Path, arguments: str | Path | None = None) -> Path:
     """Export the published checkpoint at `path` as separator `name` into `directory`; return the new file.
 
-    Raises HostError where it is no checkpoint, of no architecture known here, or fails verification.
+    `arguments` is a JSON file with the published constructor's arguments; they go before those in the
+    checkpoint. Raises HostError where it is no checkpoint, of no architecture known here, or fails verification.
     """
     if not name or Path(name).name != name:
         raise HostError(f"a separator's name becomes its file's name, and '{name}' cannot; nothing was imported")
+    given = {} if arguments is None else read_arguments(arguments)
     try:
-        network = load_network(read_checkpoint(path))
+        state, own = read_checkpoint(path)
+        given = (own or {}) | given
+        architecture, separator = config_from(given, state).block, _separator(state, given)
     except HostError as error:
         raise HostError(f"checkpoint {path} was not imported: {error}") from None
-    metadata = tdc_metadata(name, PUBLISHED)
     target = Path(directory) / f"{name}.onnx"
-    export_separator(FrameSeparator(network), metadata, target)
+    export_separator(separator, separator.metadata(name, architecture, PUBLISHED), target)
     return target
 
 
-def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
-    """Return the parameters in a checkpoint, unpickling nothing but tensors.
+def _separator(state: Mapping[str, Tensor], arguments: Mapping[str, Any]) -> SpectrogramSeparator:
+    return separator_of(load_published(state, arguments), pipeline_from(arguments, state))
 
-    Takes a plain state dict or a PyTorch Lightning file, whose prefix ``spec2spec.`` is removed.
+
+def read_checkpoint(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any] | None]:
+    """Return the parameters in a checkpoint, and the arguments of its network where it has them.
+
+    Takes a plain state dict or a PyTorch Lightning file. Nothing is unpickled but tensors, plain values
+    and containers of them; objects of Lightning's stay empty shells. Raises HostError for what is no checkpoint.
     """
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with Path(path).open("rb"):
+            pass
     except OSError as error:
         raise HostError(f"it cannot be read ({error.strerror or error})") from None
+    try:
+        with torch.serialization.safe_globals(_stand_ins(path)):
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception:  # noqa: BLE001 - whatever a damaged or hostile file makes the reader raise
         raise HostError(
-            "it is not a checkpoint, or it holds objects other than tensors, which are never loaded"
+            "it is not a checkpoint, or a damaged one, or it holds objects other than tensors, which are never loaded"
         ) from None
-    state = content.get("state_dict", content) if isinstance(content, dict) else None
-    tensors = isinstance(state, dict) and all(isinstance(value, Tensor) for value in state.values())
-    if not tensors or not all(isinstance(key, str) for key in state):
+    content = content if isinstance(content, dict) else {}
+    state = content.get("state_dict", content)
+    tensors = isinstance(state, dict) and all(_dense(value) for value in state.values())
+    if not tensors or not state or not all(isinstance(key, str) for key in state):
         raise HostError("it holds no state dict of tensors")
-    return {key.removeprefix("spec2spec."): value for key, value in state.items()}
+    return dict(state), _arguments(content)
 
 
-def load_network(state: dict[str, Tensor], n_fft: int = 2048) -> nn.Module:
-    """Return the network whose published parameters `state` holds, in evaluation mode.
-
-    Its size follows from the shapes. Raises HostError for an architecture not known here, and names
-    the parameters that are missing, unknown or of another shape.
-    """
-    state = {_renamed(key): value for key, value in state.items()}
-    network = tdc_unet(_tdc_config(state), n_fft)
-    wanted = network.state_dict()
-    for complaint, keys in (("lacks", wanted.keys() - state.keys()), ("has unknown", state.keys() - wanted.keys())):
-        if keys:
-            raise HostError(f"it {complaint} parameters: {_few(keys)}")
-    state = {key: _reshaped(key, value) for key, value in state.items()}
-    if odd := {key for key, value in state.items() if value.shape != wanted[key].shape}:
-        raise HostError(f"the shapes of some parameters do not fit: {_few(odd)}")
-    network.load_state_dict(state)
-    return network.eval()
-
-
-def _tdc_config(state: dict[str, Tensor]) -> TdcConfig:
-    first, inner = state.get("first_conv.0.weight"), state.get("encoders.0.H.0.0.weight")
-    if first is None or inner is None or first.ndim != 4 or inner.ndim != 3:
-        raise HostError("its architecture is not known; the one known so far is the U-Net with TDC blocks")
-    channels, inputs = first.shape[:2]
-    return TdcConfig(
-        n_blocks=2 * _count(state, "encoders") + 1,
-        input_channels=inputs,
-        internal_channels=channels,
-        n_internal_layers=_count(state, "encoders.0.H"),
-        kernel_size_f=inner.shape[2],
+def _dense(value: object) -> bool:
+    """Return whether `value` is a tensor of plain numbers."""
+    return (
+        isinstance(value, Tensor) and value.layout is torch.strided and not (value.is_quantized or value.is_complex())
     )
 
 
-def _renamed(key: str) -> str:
-    head, dot, rest = key.partition(".")
-    return _RENAMED.get(head, head) + dot + rest
+def read_arguments(path: str | Path) -> dict[str, Any]:
+    """Return the arguments in a JSON file; raise HostError where it is none, or no object of names and values."""
+    try:
+        arguments = json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise HostError(f"arguments {path} cannot be read ({error.strerror or error})") from None
+    except ValueError as error:
+        raise HostError(f"arguments {path} are not JSON ({error})") from None
+    if not isinstance(arguments, dict):
+        raise HostError(f'arguments {path} must be names with values, such as {{"n_fft": 4096}}')
+    return arguments
 
 
-def _reshaped(key: str, value: Tensor) -> Tensor:
-    """Return a published kernel as [out, in, 1, bins]: one-dimensional, or with bins before frames at first."""
-    if value.ndim == 3:
-        return value.unsqueeze(2)
-    if value.ndim == 4 and key.startswith(("first_conv", "last_conv")) and value.shape[2:] == (2, 1):
-        return value.transpose(2, 3)
-    return value
+class _StandIn:
+    """Takes the place of an object of a foreign class: keeps its attributes, and does nothing."""
+
+    def __init__(self, *values: object) -> None:
+        pass
+
+    def __setstate__(self, state: object) -> None:
+        if isinstance(state, dict):
+            self.__dict__.update(state)
 
 
-def _count(state: dict[str, Tensor], prefix: str) -> int:
-    """Return how many numbered modules `state` has under `prefix`."""
-    depth = prefix.count(".") + 1
-    return len({key.split(".")[depth] for key in state if key.startswith(prefix + ".")})
+def _stand_ins(path: str | Path) -> list[tuple[type, str]]:
+    """Return what the reader is to take for the classes named in the file, as far as they are harmless ones."""
+    try:
+        names = torch.serialization.get_unsafe_globals_in_checkpoint(path)
+    except Exception:  # noqa: BLE001 - an older layout, or damage, of which the reader itself has more to say
+        return []
+    # Lightning's dict with attributes is filled like a dict, which the reader does for real ones only.
+    return [
+        (dict if name.endswith(".AttributeDict") else _StandIn, name) for name in names if name.startswith(_HARMLESS)
+    ]
 
 
-def _few(keys: set[str], most: int = 3) -> str:
-    shown = sorted(keys)
-    return ", ".join(shown[:most]) + (f" and {len(shown) - most} more" if len(shown) > most else "")
+def _arguments(content: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the hyper-parameters in a Lightning file, whatever container they were in."""
+    for name in ("hyper_parameters", "hparams"):
+        found = content.get(name)
+        found = vars(found) if isinstance(found, _StandIn) else found
+        if isinstance(found, dict) and found:
+            return {key: value for key, value in found.items() if isinstance(key, str)}
+    return None

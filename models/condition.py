@@ -73,7 +73,10 @@ class Layers(nn.Sequential):
     def of(self, layer: int, code: Tensor) -> Tensor:
         """Return [rows, size] for `layer` of `code` [rows, size of the code]."""
         rows = slice(layer * self.size, (layer + 1) * self.size)
-        value = self[1](functional.linear(code, self[0].weight[rows], self[0].bias[rows]))
+        if isinstance(self[1], nn.Softmax):  # published as one over the values of all layers
+            value = self[1](self[0](code))[:, rows]
+        else:
+            value = self[1](functional.linear(code, self[0].weight[rows], self[0].bias[rows]))
         if len(self) == 2:
             return value
         norm = self[2]

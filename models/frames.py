@@ -214,13 +214,13 @@ class Frames:
         [batch * n, frames, outputs] in the place of the tensor, for `each` to bring into shape.
         A frame follows the one `dilation` frames before it, so that as many recurrences are interleaved.
         """
-        if self.stream is None and dilation == 1:
-            return self._with(module(sequences(self.data))[0])
         layers = module.num_layers * (2 if isinstance(module, nn.LSTM) else 1)
         if self.stream is None:
             inputs = sequences(self.data)
+            # Zeros made of the data, so that a tracer sees how many rows there are.
+            row = (inputs[:, :1, :1] * 0).unsqueeze(0)
             directions = 2 if module.bidirectional else 1
-            before = inputs.new_zeros(layers * directions, inputs.shape[0], dilation, module.hidden_size)
+            before = row.expand(layers * directions, -1, dilation, module.hidden_size)
             return self._with(_interleaved(module, inputs, before)[0])
         if module.bidirectional:
             raise ValueError("a bidirectional recurrence needs the whole signal and cannot stream exactly")
@@ -228,11 +228,11 @@ class Frames:
         # In whole calls, so that the start of the signal is the start of a call, and the state can wait for it.
         source = self.delayed(math.ceil(self.delay / self.size) * self.size).silenced()
         inputs = sequences(source.data)
-        batch, rows = source.data.shape[0], inputs.shape[0] // source.data.shape[0]
-        state = stream.state((batch, layers, rows * dilation, module.hidden_size), inputs)
-        before = state.transpose(0, 1).reshape(layers, batch * rows, dilation, module.hidden_size)
+        rows = int(inputs.shape[0]) // int(source.data.shape[0])
+        state = stream.state((source.data.shape[0], layers, rows * dilation, module.hidden_size), inputs)
+        before = state.transpose(0, 1).reshape(layers, -1, dilation, module.hidden_size)
         data, after = _interleaved(module, inputs, before)
-        after = after.reshape(layers, batch, rows * dilation, module.hidden_size).transpose(0, 1)
+        after = after.reshape(layers, -1, rows * dilation, module.hidden_size).transpose(0, 1)
         stream.keep(after * stream.flags(source.size, source.delay), self.per_stem)
         return source._with(data)
 
@@ -243,7 +243,8 @@ def _interleaved(module: nn.GRU | nn.LSTM, inputs: Tensor, before: Tensor) -> tu
     `before` [layers, rows, dilation, hidden] are the states after the last `dilation` frames, oldest first
     (of an LSTM the hidden ones of all layers, then the cells); returned are the outputs and those states as of now.
     """
-    (rows, frames, size), dilation = inputs.shape, before.shape[2]
+    # Plain numbers, where a tracer would have tensors.
+    frames, dilation = int(inputs.shape[1]), int(before.shape[2])
     length, rest = divmod(frames, dilation)
 
     def run(part: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
@@ -259,7 +260,7 @@ def _interleaved(module: nn.GRU | nn.LSTM, inputs: Tensor, before: Tensor) -> tu
         return data.flatten(1, 2), after
     # The first `rest` sequences are a frame longer than the others.
     body, tail = inputs[:, : frames - rest], inputs[:, frames - rest :]
-    body = body.reshape(rows, length, dilation, size)
+    body = body.unflatten(1, (length, dilation))
     longer, newest = run(torch.cat((body[:, :, :rest], tail.unsqueeze(1)), 1), before[:, :, :rest])
     if length == 0:
         return longer[:, 0], torch.cat((before[:, :, rest:], newest), 2)

@@ -200,6 +200,16 @@ class LasaftLive(nn.Module):
         values = torch.relu(self.values(self.dropout(self.out_norm(x)))).transpose(0, 1)
         return values.unflatten(-1, (self.config.latent_sources, self.head.head)), torch.cat(states)
 
+    @property
+    def attends(self) -> tuple[int, int]:
+        """Layers and latent sources of `attention`."""
+        return 1, self.config.latent_sources
+
+    def attention(self, condition: Tensor) -> Tensor:
+        """Weights of the latent sources for condition [stems, width]: [stems, 1, latent_sources]."""
+        # Shaped as for the head, so that ONNX Runtime sees that both need the same and computes it once.
+        return self.head.attention(self.head.embed(condition[None, None])).permute(2, 0, 1, 3).squeeze(1)
+
     def forward(self, mixture: Tensor, condition: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """Separator contract: mixture [1, 2 channels, frames, bins], condition [stems, width]."""
         values, state = self.trunk(self.features(mixture), state)

@@ -14,8 +14,10 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from models.blocks.tfc_tdf import Attended
 from models.frames import Condition, Frames, Stream, multiplied
 from models.unet import Resampling
 from realtime.errors import HostError
@@ -104,6 +106,17 @@ class SpectrogramSeparator(nn.Module):
         pairs = zip(self._shapes, self.per_stem, strict=True)
         return tuple(torch.zeros((stems, *shape[1:]) if per_stem else shape) for shape, per_stem in pairs)
 
+    @property
+    def attends(self) -> tuple[int, int] | None:
+        """Attended layers and latent instruments of each; None for a network without."""
+        layers = attended(self.network)
+        return (len(layers), layers[0].latents) if layers else None
+
+    def attention(self, condition: Tensor) -> Tensor:
+        """Return [stems, layers, latents]: how much each layer takes of each latent instrument under `condition`."""
+        embedding = self.network.embedding(condition)
+        return torch.stack([layer.attention(embedding) for layer in attended(self.network)], 1)
+
     def forward(self, mixture: Tensor, condition: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
         """Return estimate [stems, 2*channels, frames, bins] and the next states.
 
@@ -184,7 +197,13 @@ class SpectrogramSeparator(nn.Module):
             lookahead=self.lookahead,
             modes=any_hop(pipeline) if alone else {"safe": Mode(pipeline.hop, pipeline.n_fft, "hann")},
             training=training,
+            chunk=getattr(self, "chunk", 0),
         )
+
+
+def attended(network: nn.Module) -> list[Attended]:
+    """Return the blocks of `network` that attend to latent instruments, in the order of the signal."""
+    return [block for block in network.modules() if isinstance(block, Attended)]
 
 
 def any_hop(pipeline: Pipeline) -> dict[str, Mode]:
@@ -237,9 +256,15 @@ class ChunkedSeparator(SpectrogramSeparator):
 
 
 def fold_batch_norm(network: nn.Module) -> nn.Module:
-    """Fold every batch norm that follows a convolution into it, in place; return `network` in evaluation mode."""
+    """Fold every batch norm that follows a convolution into it, and weight norms into their weights.
+
+    In place; returns `network`, in evaluation mode.
+    """
     network.eval()
     for module in list(network.modules()):
+        if parametrize.is_parametrized(module):
+            for name in list(module.parametrizations):
+                parametrize.remove_parametrizations(module, name)
         if isinstance(module, nn.Sequential | Resampling):
             children = list(module.named_children())
             for (name, conv), (other, norm) in itertools.pairwise(children):

@@ -83,7 +83,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with the stem corpus")
     parser.add_argument(
-        "--pool", type=Path, default=Path("cache/pool"), help="where the rendered pool lies (made if missing)"
+        "--pool",
+        type=Path,
+        nargs="+",
+        default=[Path("cache/pool")],
+        help="where rendered pools lie; the first is made if missing (default cache/pool)",
     )
     parser.add_argument("--run", type=Path, default=Path("runs/lasaft-live"), help="folder of the checkpoint and log")
     parser.add_argument("--minutes", type=float, default=60.0)
@@ -98,8 +102,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
 
-    if not (options.pool / "other.json").exists():
-        render_pool(options.data, options.pool)
+    if not (options.pool[0] / "other.json").exists():
+        render_pool(options.data, options.pool[0])
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
     model = LasaftLive()

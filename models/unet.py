@@ -56,10 +56,8 @@ class UNet(nn.Module):
         raw: bool = False,
     ) -> None:
         super().__init__()
-        if n_blocks < 3 or n_blocks % 2 == 0:
-            raise HostError(
-                f"a U-Net has an odd number of blocks, one of them in the middle, and at least 3, not {n_blocks}"
-            )
+        if n_blocks < 1 or n_blocks % 2 == 0:
+            raise HostError(f"a U-Net has an odd number of blocks, one of them in the middle, not {n_blocks}")
         levels = n_blocks // 2
         if n_fft % 2 or (n_fft // 2) % 2**levels:
             raise HostError(

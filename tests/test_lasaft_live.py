@@ -147,6 +147,7 @@ class FakePool:
     def __init__(self) -> None:
         random = np.random.default_rng(0)
         self.songs = {"one x1.0": {"vocals": (0, 50000, 0.1), "drums": (0, 50000, 0.2)}}
+        self.aligned: set[str] = set()
         self.audio = {
             s: random.integers(-9000, 9000, (60000, 2)).astype(np.int16) for s in ("vocals", "drums", "bass", "other")
         }

@@ -7,7 +7,7 @@ random remixes of a pool cost a memory copy.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -15,8 +15,10 @@ import numpy as np
 import soxr
 
 from models.data.corpus import RATE, STEMS, Corpus, read_stereo
+from models.data.joined import Joined
 from models.data.sequences import BassSampler, DrumSampler
 from models.data.tones import accompaniment, bass_line, drum_machine
+from realtime.errors import HostError
 
 LEVEL = 10 ** (-26 / 20)
 # Left out: what is labelled bass there, other separators hear as drums, and so might the one we train.
@@ -126,21 +128,91 @@ def render_pool(root: Path, folder: Path, minutes: float = 40.0, workers: int = 
             print(job.result(), flush=True)
 
 
-class Pool:
-    """A rendered pool, memory-mapped."""
+def pool_folders(folder: Path) -> list[Path]:
+    """Return the pools below `folder`: itself, or its subfolders that hold one."""
+    if (folder / "other.json").exists():
+        return [folder]
+    return sorted(index.parent for index in folder.rglob("other.json"))
 
-    def __init__(self, folder: Path) -> None:
-        self.audio = {stem: np.load(folder / f"{stem}.npy", mmap_mode="r") for stem in STEMS}
-        index = {stem: json.loads((folder / f"{stem}.json").read_text()) for stem in STEMS}
-        self.index = {stem: index[stem]["groups"] for stem in STEMS}
+
+def accompaniment_folders(folder: Path) -> list[Path]:
+    """Return the folders at or below `folder` that hold unseparated accompaniment."""
+    return sorted(index.parent for index in folder.rglob("accompaniment.json"))
+
+
+class Pool:
+    """Rendered pools, memory-mapped and read as one.
+
+    `folder` is a pool, a folder of pools, or several of either. `weights` says how often a group is drawn,
+    by its name (groups of one name in several pools are one group; 1 where not named).
+    """
+
+    def __init__(self, folder: Path | Sequence[Path], weights: Mapping[str, float] | None = None) -> None:
+        folders = [f for given in ([folder] if isinstance(folder, Path) else folder) for f in pool_folders(given)]
+        if not folders:
+            raise HostError(f"there is no pool in {folder}: render one first, or pass the folder that holds other.json")
+        self.audio = {stem: Joined([np.load(f / f"{stem}.npy", mmap_mode="r") for f in folders]) for stem in STEMS}
+        self.weights = dict(weights or {})
+        # Stem -> group -> stretches (start, end) that sound.
+        self.index: dict[str, dict[str, list[tuple[int, int]]]] = {stem: {} for stem in STEMS}
         # Song and speed -> stem -> (start, end, its loudness in the song).
         self.songs: dict[str, dict[str, tuple[int, int, float]]] = {}
+        # Songs whose stems start and end together, so that one offset serves all of them.
+        self.aligned: set[str] = set()
         for stem in STEMS:
-            for label, place in index[stem]["songs"].items():
-                self.songs.setdefault(label, {})[stem] = tuple(place)
+            for number, f in enumerate(folders):
+                first = self.audio[stem].starts[number]
+                document = json.loads((f / f"{stem}.json").read_text())
+                for name, whole in document["groups"].items():
+                    runs = document.get("sounding", {}).get(name, [whole])
+                    self.index[stem].setdefault(name, []).extend((first + a, first + b) for a, b in runs)
+                for label, (start, end, level) in document["songs"].items():
+                    self.songs.setdefault(label, {})[stem] = (first + start, first + end, level)
+                    if document.get("aligned"):
+                        self.aligned.add(label)
+        parts = [
+            f for given in ([folder] if isinstance(folder, Path) else folder) for f in accompaniment_folders(given)
+        ]
+        # Mixtures without singing, unseparated, and where each of their sources lies: name -> (start, end).
+        self.accompaniment = Joined([np.load(f / "accompaniment.npy", mmap_mode="r") for f in parts])
+        self.accompaniment_sources: dict[str, tuple[int, int]] = {}
+        for first, f in zip(self.accompaniment.starts, parts, strict=False):
+            for source in json.loads((f / "accompaniment.json").read_text())["sources"]:
+                self.accompaniment_sources[source["name"]] = (first + source["start"], first + source["end"])
+
+    def together(self, rng: np.random.Generator, label: str, samples: int) -> int:
+        """Return an offset into an aligned song from which `samples` stay within it.
+
+        Of four places drawn it is the one at which most stems sound: breaks are kept, but not as often as they last.
+        """
+        song = self.songs[label]
+        length = min(end - start for start, end, _ in song.values())
+        offsets = rng.integers(max(1, length - samples), size=4)
+        sounding = np.zeros(len(offsets))
+        for stem, (start, _, _) in song.items():
+            runs = np.concatenate([np.array(r).reshape(-1, 2) for r in self.index[stem].values()])
+            runs = runs[(runs[:, 1] > start) & (runs[:, 0] < start + length)]
+            for share in (0.1, 0.5, 0.9):
+                at = start + offsets[:, None] + int(share * samples)
+                sounding += np.any((runs[:, 0] <= at) & (at < runs[:, 1]), axis=1)
+        return int(offsets[np.argmax(sounding)])
 
     def draw(self, rng: np.random.Generator, stem: str, samples: int) -> int:
-        """Return a start position in the stem's array from which `samples` stay within one group."""
-        groups = list(self.index[stem].values())
-        start, end = groups[rng.integers(len(groups))]
+        """Return a start position in the stem's array from which `samples` stay within one group.
+
+        In a group of many short stretches only the first two seconds are sure to sound.
+        """
+        groups = {name: runs for name, runs in self.index[stem].items() if self.weights.get(name, 1.0) > 0 and runs}
+        if self.weights:
+            share = np.array([self.weights.get(name, 1.0) for name in groups])
+            chosen = int(rng.choice(len(groups), p=share / share.sum()))
+        else:
+            chosen = int(rng.integers(len(groups)))
+        runs = list(groups.values())[chosen]
+        if len(runs) > 1:
+            lengths = np.array([end - start for start, end in runs], float)
+            start, end = runs[int(rng.choice(len(runs), p=lengths / lengths.sum()))]
+            samples = min(samples, 2 * RATE)
+        else:
+            start, end = runs[0]
         return int(rng.integers(start, max(start + 1, end - samples)))

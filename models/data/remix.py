@@ -31,6 +31,8 @@ class _Scene:
 class Remix:
     """Batches of stem spectra; a share `from_one_song` of the scenes keeps to the stems of one song.
 
+    Of these, a share `aligned` plays a song whose stems belong together moment by moment, where the pool has such.
+
     `next()` returns the spectra of the stems, float32 [lanes, stems, 2, frames, bins, 2] with real and
     imaginary parts last, and the equaliser of each, [lanes, stems, bins], still to be applied.
     """
@@ -44,8 +46,10 @@ class Remix:
         window: np.ndarray,
         seed: int,
         from_one_song: float = 0.5,
+        aligned: float = 0.6,
     ) -> None:
         self.pool, self.frames, self.hop, self.from_one_song = pool, frames, hop, from_one_song
+        self.aligned = aligned
         self.window = torch.from_numpy(window.astype(np.float32))
         self.rng = np.random.default_rng(seed)
         self.n_fft = len(window)
@@ -58,6 +62,13 @@ class Remix:
         octave = np.log2(np.maximum(np.arange(self.n_fft // 2 + 1), 1) * RATE / self.n_fft / 30)
         knots = self.rng.normal(0, 4.5, 11)
         return (10 ** (np.interp(octave, np.arange(11), knots) / 20)).astype(np.float32)
+
+    def _labels(self) -> list[str]:
+        """Songs to draw from: the aligned ones, or the others; a pool with only one kind draws nothing for it."""
+        loose = [label for label in self.pool.songs if label not in self.pool.aligned]
+        if not self.pool.aligned or not loose:
+            return list(self.pool.songs)
+        return sorted(self.pool.aligned) if self.rng.random() < self.aligned else loose
 
     def _scene(self) -> _Scene:
         rng = self.rng
@@ -85,15 +96,22 @@ class Remix:
         position = [float(self.pool.draw(rng, s, int(length * v) + 2)) for s, v in zip(STEMS, speed, strict=True)]
         if self.pool.songs and rng.random() < self.from_one_song:
             # As a song has them: its own stems at its own levels, in one tempo and key.
-            labels = list(self.pool.songs)
-            song = self.pool.songs[labels[rng.integers(len(labels))]]
+            labels = self._labels()
+            label = labels[rng.integers(len(labels))]
+            song = self.pool.songs[label]
             speed[:] = speed[0]
             loudest = max(level for _, _, level in song.values())
+            together = label in self.pool.aligned
+            if together:
+                offset = self.pool.together(rng, label, int(length * speed[0]) + 2)
             for i, stem in enumerate(STEMS):
                 level = loudest * 10 ** (rng.uniform(-8, 0) / 20) * (rng.random() < 0.5)
                 if stem in song:
                     start, end, level = song[stem]
-                    position[i] = float(rng.integers(start, max(start + 1, end - int(length * speed[i]) - 2)))
+                    if together:
+                        position[i] = float(start + offset)
+                    else:
+                        position[i] = float(rng.integers(start, max(start + 1, end - int(length * speed[i]) - 2)))
                     level = level * 10 ** (rng.normal(0, 1.5) / 20) * (rng.random() < 0.9)
                 size = np.abs(matrix[i]).max()
                 matrix[i] *= (level / LEVEL) / size if size > 0 else 0.0
