@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -142,13 +143,17 @@ def _computed(module: torch.nn.Module, mixtures: np.ndarray, conditions: np.ndar
     dtype = getattr(torch, kind)
     module = copy.deepcopy(module).eval().to(dtype)
     states = [state.to(dtype) for state in module.initial_states(conditions.shape[1])]
+    ages = getattr(module, "ages", ()) or (1,) * len(states)
+    waiting = [deque([state] * age) for state, age in zip(states, ages, strict=True)]
     estimates = []
     with torch.inference_mode():
         for mixture, condition in zip(mixtures, conditions, strict=True):
             inputs = [torch.from_numpy(mixture).to(dtype), torch.from_numpy(condition).to(dtype)]
             if getattr(module, "takes_valid", False):
                 inputs.append(torch.ones(1, dtype=dtype))
-            estimate, *states = module(*inputs, *states)
+            estimate, *states = module(*inputs, *(queue.popleft() for queue in waiting))
+            for queue, state in zip(waiting, states, strict=True):
+                queue.append(state)
             estimates.append(estimate.double().numpy())
     return np.stack(estimates)
 

@@ -25,7 +25,8 @@ class Stream:
     them; without them a pass starts from zeros, which is how their shapes are found. `valid` [1] is 1
     while the call belongs to the signal and 0 after its end. `reach` is how many calls back a frame of
     this call may have come in: None in a first pass, which finds it. After a pass `next_states` are this
-    call's, and `per_stem` says of each whether its first dimension is the stems.
+    call's; `per_stem` says of each whether its first dimension is the stems, and `ages` after how many calls
+    it comes back as the state of the same place: so that what is only delayed need not be moved about.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class Stream:
         self.frames, self.stems, self.reach, self.found = frames, stems, reach, 0
         self.next_states: list[Tensor] = []
         self.per_stem: list[bool] = []
+        self.ages: list[int] = []
         self._states = states
         self._flags = self.held(valid[None], False)
 
@@ -46,10 +48,11 @@ class Stream:
         """Return the next state of the list, of `shape`; `keep` must follow."""
         return like.new_zeros(tuple(shape)) if self._states is None else self._states[len(self.next_states)]
 
-    def keep(self, state: Tensor, per_stem: bool) -> None:
-        """Carry `state` on to the next call, in the place of the state last asked for."""
+    def keep(self, state: Tensor, per_stem: bool, age: int = 1) -> None:
+        """Carry `state` on to the call `age` calls from now, in the place of the state last asked for."""
         self.next_states.append(state)
         self.per_stem.append(per_stem)
+        self.ages.append(age)
 
     def past(self, new: Tensor, length: int, per_stem: bool) -> Tensor:
         """Return [batch, channels, length + frames, bins]: `new` behind the `length` frames before it."""
@@ -58,6 +61,17 @@ class Stream:
         joined = torch.cat((self.state((*new.shape[:2], length, new.shape[3]), new), new), 2)
         self.keep(joined[:, :, joined.shape[2] - length :], per_stem)
         return joined
+
+    def late(self, new: Tensor, delay: int, per_stem: bool) -> Tensor:
+        """Return [batch, channels, frames, bins]: what `new` was `delay` frames ago."""
+        frames = int(new.shape[2])
+        calls, rest = divmod(delay, frames)
+        new = self.past(new, rest, per_stem)[:, :, :frames]
+        if calls == 0:
+            return new
+        before = self.state(new.shape, new)
+        self.keep(new, per_stem, calls)
+        return before
 
     def held(self, value: Tensor, per_stem: bool) -> Tensor:
         """Return [batch, reach + 1, *size]: `value` [batch, *size] of this call behind those of the calls before."""
@@ -140,8 +154,7 @@ class Frames:
         more = delay - self.delay
         if self.stream is None or more == 0:
             return self
-        joined = self.stream.past(self.data, more, self.per_stem)
-        return self._with(joined[:, :, : self.size], silent=self.silent, delay=delay)
+        return self._with(self.stream.late(self.data, more, self.per_stem), silent=self.silent, delay=delay)
 
     def around(self, past: int, future: int, step: int = 1, silence: bool = True) -> tuple[Tensor, Frames]:
         """Return [batch, channels, past + frames + future, bins] and the frames as late as its middle ones.
@@ -313,6 +326,35 @@ def multiplied(first: Frames, second: Frames) -> Frames:
     """Multiply; channels, or bins, of size 1 are spread."""
     first, second = together(first, second)
     return first._with(first.data * second.data, silent=first.silent or second.silent)
+
+
+class Line:
+    """Frames with enough of their past kept for several layers to look around in, each later than the one before."""
+
+    def __init__(self, source: Frames, last: int, past: int) -> None:
+        """Keep what layers as late as `last` need, that look `past` frames back."""
+        self.source = source.silenced()
+        self._reach = past + last - source.delay
+        stream = source.stream
+        self._kept = source.data if stream is None else stream.past(self.source.data, self._reach, source.per_stem)
+
+    def around(self, delay: int, past: int, future: int) -> Tensor:
+        """Return [batch, channels, past + frames + future, bins] around frames that are `delay` frames late."""
+        begin = self._reach - (delay - self.source.delay) - past
+        return self._kept[:, :, begin : begin + past + self.source.size + future]
+
+
+def densely(module: nn.Conv2d, lines: Sequence[Line]) -> Frames:
+    """Apply a centred convolution to the channels of `lines`, the last of which is the newest and comes first."""
+    newest = lines[-1].source
+    if newest.stream is None:
+        return newest._with(module(torch.cat([line.source.data for line in reversed(lines)], 1)))
+    (past, beside), delay = module.padding, newest.delay + module.padding[0]
+    parts = [line.around(delay, past, past) for line in reversed(lines)]
+    if any(line.source.per_stem != newest.per_stem for line in lines):
+        raise ValueError("lines that are joined must all be shared or all be per stem")
+    data = functional.conv2d(torch.cat(parts, 1), module.weight, module.bias, 1, (0, beside))
+    return newest._with(data, delay=delay)
 
 
 class Condition:

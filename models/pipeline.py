@@ -75,7 +75,7 @@ class SpectrogramSeparator(nn.Module):
             )
         # Mean square of a spectrum's entries for noise of variance 1e-6: half the energy of a Hann window.
         self.quiet = 1e-6 * 0.5 * 0.375 * pipeline.n_fft
-        self.lookahead, self.reach, self.per_stem, self._shapes = 0, 0, (), ()
+        self.lookahead, self.reach, self.per_stem, self.ages, self._shapes = 0, 0, (), (), ()
         if streams(self.network):
             self._plan()
 
@@ -87,8 +87,9 @@ class SpectrogramSeparator(nn.Module):
             for reach in (None, 0):
                 stream = Stream(self.frames, 2, torch.ones(1), reach if reach is None else self.reach)
                 result = self._separated(Frames(silence, stream), torch.zeros(2, width))
+                result.silenced()
                 self.reach, self.lookahead = stream.found if reach is None else self.reach, result.delay
-        self.per_stem = tuple(stream.per_stem)
+        self.per_stem, self.ages = tuple(stream.per_stem), tuple(stream.ages)
         self._shapes = tuple(state.shape for state in stream.next_states)
 
     @property
@@ -198,6 +199,7 @@ class SpectrogramSeparator(nn.Module):
             modes=any_hop(pipeline) if alone else {"safe": Mode(pipeline.hop, pipeline.n_fft, "hann")},
             training=training,
             chunk=getattr(self, "chunk", 0),
+            ages=self.ages if any(age > 1 for age in self.ages) else (),
         )
 
 
@@ -235,7 +237,7 @@ class ChunkedSeparator(SpectrogramSeparator):
         self.chunk = max(1, math.ceil(chunk / 2 / network.frames)) * network.frames * 2
         self.frames = self.lookahead = self.chunk // 2
         bins, entries = pipeline.n_fft // 2 + 1, 2 * pipeline.channels
-        self.per_stem = (False, True, True)
+        self.per_stem, self.ages = (False, True, True), (1, 1, 1)
         self._shapes = (
             torch.Size((1, entries, self.frames, bins)),
             torch.Size((1, 1, len(pipeline.stems))),

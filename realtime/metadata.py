@@ -41,7 +41,8 @@ class Metadata:
     frames. `normalisation` "none" is the plain real FFT of the windowed frame. `modes` are those the
     separator was trained and measured for, `quality` their SDR in dB per mode and stem, `weights` the
     SHA-256 of the parameters, which export fills in. A separator that cannot stream exactly, because its
-    recurrences run backwards too, works on overlapping chunks of `chunk` frames; 0 is all others.
+    recurrences run backwards too, works on overlapping chunks of `chunk` frames; 0 is all others. `ages`
+    says for each state after how many calls what came out comes in again; empty means after one, all of them.
     Raises HostError naming the clause that is broken.
     """
 
@@ -60,6 +61,7 @@ class Metadata:
     normalisation: str = "none"
     quality: dict[str, dict[str, float]] = field(default_factory=dict)
     chunk: int = 0
+    ages: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("name", "architecture"):
@@ -75,6 +77,8 @@ class Metadata:
         )
         for name, least in (("channels", 1), ("frames", 1), ("lookahead", 0), ("chunk", 0)):
             _clause(_whole(getattr(self, name), least), name, getattr(self, name), f"a whole number from {least} up")
+        aged = isinstance(self.ages, tuple) and all(_whole(age, 1) for age in self.ages)
+        _clause(aged, "ages", self.ages, "a list of whole numbers from 1 up, or nothing")
         _clause(_whole(self.n_fft, 2) and self.n_fft % 2 == 0, "n_fft", self.n_fft, "an even whole number")
         _clause(self.normalisation == "none", "normalisation", self.normalisation, '"none"')
         _clause(_listing(self.runs, lambda run: run in RUNS), "runs", self.runs, "some of " + ", ".join(RUNS))
@@ -118,7 +122,7 @@ class Metadata:
         known = {}
         for entry in fields(cls):
             if entry.name not in document:
-                if entry.name == "chunk":  # younger than the format
+                if entry.name in ("chunk", "ages"):  # younger than the format
                     continue
                 raise HostError(f"its metadata lacks the field '{entry.name}'")
             value = document[entry.name]

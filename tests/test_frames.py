@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 import pytest
 
 torch = pytest.importorskip("torch", reason="the networks need the train extra")
@@ -22,18 +24,23 @@ def streamed(network, signal, frames: int, conditions=None, stems: int = 1):
     condition = None if conditions is None else conditions[0]
     scout = Stream(frames, stems, torch.ones(1), None)
     delay = network(Frames(signal[:, :, :frames], scout), condition).delay
-    states = None
+    waiting = None
     outputs = []
     for call in range(-(-(signal.shape[2] + delay) // frames)):
         part = signal[:, :, call * frames : (call + 1) * frames]
         valid = torch.tensor([float(part.shape[2] > 0)])
         part = nn.functional.pad(part, (0, 0, 0, frames - part.shape[2]))
+        states = None if waiting is None else [queue.popleft() for queue in waiting]
         stream = Stream(frames, stems, valid, scout.found, states)
         if conditions is not None:
             condition = conditions[min(call, len(conditions) - 1)]
         result = network(Frames(part, stream), condition)
         assert result.delay == delay
-        states = stream.next_states
+        if waiting is None:
+            pairs = zip(stream.next_states, stream.ages, strict=True)
+            waiting = [deque([torch.zeros_like(state)] * (age - 1)) for state, age in pairs]
+        for queue, state in zip(waiting, stream.next_states, strict=True):
+            queue.append(state)
         outputs.append(result.data)
     return torch.cat(outputs, 2)[:, :, delay : delay + signal.shape[2]], delay
 

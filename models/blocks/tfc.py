@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from models.blocks.block import Modulate, activation, odd
-from models.frames import Condition, Frames, joined
+from models.frames import Condition, Frames, Line, densely
 
 
 class Tfc(nn.Module):
@@ -32,13 +32,13 @@ class Tfc(nn.Module):
 
     def dense(self, x: Frames) -> Frames:
         """Return what the convolutions make of `x`."""
-        x = x.silenced()  # once here, rather than in every concatenation that it is part of
-        conv, *rest = self.H[0]
-        new = x.conv(conv).each(nn.Sequential(*rest))
-        for conv, *rest in self.H[1:]:
-            x = joined(new, x)
-            new = x.conv(conv).each(nn.Sequential(*rest))
-        return new
+        padding = self.H[0][0].padding[0]
+        last = x.delay + len(self.H) * padding
+        lines = []
+        for conv, *rest in self.H:
+            lines.append(Line(x, last, padding))
+            x = densely(conv, lines).each(nn.Sequential(*rest))
+        return x
 
     def forward(self, x: Frames, modulate: Modulate, embedding: Condition | None) -> Frames:
         return modulate(self.dense(x))
