@@ -8,6 +8,7 @@ terminal where there is none; the default sound device, or the demo song on the 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from pathlib import Path
 
@@ -89,7 +90,8 @@ def _parser() -> argparse.ArgumentParser:
     _shared(separate)
 
     commands.add_parser("devices", help="list the sound devices")
-    commands.add_parser("models", help="list the separators")
+    models = commands.add_parser("models", help="list the separators, and the systems that they are made of")
+    models.add_argument("--no-systems", dest="systems", action="store_false", help="list the separators only")
 
     importer = commands.add_parser(
         "import", help="make a separator from a published checkpoint (needs the train extra)"
@@ -207,6 +209,7 @@ def _models(options: argparse.Namespace) -> int:
     from realtime.library import list_separators
     from realtime.separator import Separator
 
+    found: dict[str, list[str]] = {}
     for name, path in list_separators().items():
         try:
             meta = Separator.load(path).metadata
@@ -216,7 +219,23 @@ def _models(options: argparse.Namespace) -> int:
         rates = "/".join(f"{rate / 1000:g}" for rate in meta.sample_rates)
         print(f"{name:<16} {meta.architecture}: {', '.join(meta.stems)}; {rates} kHz; latency {', '.join(meta.modes)}")
         print(f"{'':<16} {path.stat().st_size / 1e6:.1f} MB; {meta.training.licence}; trained on {meta.training.data}")
+        found.setdefault(meta.architecture, []).append(name)
+        if meta.lookahead:
+            late = meta.lookahead * max(mode.hop for mode in meta.modes.values()) / meta.sample_rates[0]
+            print(f"{'':<16} looks {late:.2f} s ahead: a file is not heard late, a live input is")
+    if options.systems:
+        _systems(found)
     return 0
+
+
+def _systems(found: dict[str, list[str]]) -> None:
+    """Print the systems that networks can be built of, and what they cost."""
+    print(f"\n{'system':<20} {'parameters':>10} {'GMAC/s':>7} {'look-ahead':>10}  what it is; the weights at hand")
+    systems = json.loads((Path(__file__).parent / "models" / "systems.json").read_text())
+    for name, costs in systems.items():
+        weights = ", ".join(found.get(name, [])) or "none"
+        line = f"{name:<20} {costs['parameters'] / 1e6:>8.2f} M {costs['macs_per_second'] / 1e9:>7.2f} "
+        print(f"{line}{costs['lookahead_seconds']:>8.2f} s  {costs['title']} ({costs['source']}); {weights}")
 
 
 def _import(options: argparse.Namespace) -> int:

@@ -18,6 +18,7 @@ try:
     from export.exporter import export_separator
     from models.pipeline import SpectrogramSeparator, separator_of
     from models.published import config_from, load_published, pipeline_from
+    from models.systems import name_of
 except ImportError:
     raise train_extra() from None
 
@@ -53,7 +54,7 @@ def import_checkpoint(path: str | Path, name: str, directory: str | Path, argume
     try:
         state, own = read_checkpoint(path)
         given = (own or {}) | given
-        architecture, separator = config_from(given, state).block, _separator(state, given)
+        architecture, separator = name_of(config_from(given, state)), _separator(state, given)
     except HostError as error:
         raise HostError(f"checkpoint {path} was not imported: {error}") from None
     target = Path(directory) / f"{name}.onnx"

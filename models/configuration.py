@@ -17,8 +17,8 @@ from models.unet import UNet
 from realtime.errors import HostError
 
 # TIC (time-independent convolution) is the first release's name of TDC; its one-dimensional kernels compute the same.
-_FRAME_BY_FRAME = ("tdc", "tic", "tdc_rnn", "tic_rnn")
-BLOCKS = ("tfc", "tdf", "tfc_tdf", "tfc_rnn", *_FRAME_BY_FRAME, "lasaft", "lightsaft", "mux", *ALTERNATIVES)
+FRAME_BY_FRAME = ("tdc", "tic", "tdc_rnn", "tic_rnn")
+BLOCKS = ("tfc", "tdf", "tfc_tdf", "tfc_rnn", *FRAME_BY_FRAME, "lasaft", "lightsaft", "mux", *ALTERNATIVES)
 _NEEDING_CONDITION = ("lasaft", "lightsaft", "mux")
 
 
@@ -164,7 +164,7 @@ def _block(config: UNetConfig, inputs: int, bins: int) -> Block:
         config.activation,
         hidden_size(bins, config.bn_factor, config.min_bn_units),
     )
-    kernel = (1 if config.block in _FRAME_BY_FRAME else config.kernel_size_t, config.kernel_size_f)
+    kernel = (1 if config.block in FRAME_BY_FRAME else config.kernel_size_t, config.kernel_size_f)
     tdf = partial(Tdf, bias=config.bias, act=act)
     if config.block == "tdf":
         return TdfBlock(inputs, channels, tdf(inputs, bins, bins, hidden, affine=config.affine_tdf))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from models.configuration import UNetConfig, build
+from models.configuration import FRAME_BY_FRAME, UNetConfig, build
 from models.pipeline import Pipeline, SpectrogramSeparator, separator_of
 from models.strided_unet import StridedUNetConfig, build_strided
 from realtime.errors import HostError
@@ -171,6 +171,25 @@ def system(name: str) -> System:
     if name not in SYSTEMS:
         raise HostError(f"there is no system '{name}'; there are {', '.join(SYSTEMS)}")
     return SYSTEMS[name]
+
+
+def name_of(network: UNetConfig) -> str:
+    """Return the name of the system that `network` is; where it is none, that of its block and modulation."""
+    plain = _plain(network)
+    for system in SYSTEMS.values():
+        if isinstance(system.network, UNetConfig) and _plain(system.network) == plain:
+            return system.name
+    return "-".join(filter(None, (network.block.replace("_", "-"), network.modulation)))
+
+
+def _plain(network: UNetConfig) -> UNetConfig:
+    """Return the same description with the same word for the same thing."""
+    return dataclasses.replace(
+        network,
+        t_down_layers=tuple(sorted(network.halving)),
+        kernel_size_t=1 if network.block in FRAME_BY_FRAME else network.kernel_size_t,
+        output_channels=network.output_channels or network.input_channels,
+    )
 
 
 def network_of(system: System) -> nn.Module:

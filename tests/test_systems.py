@@ -10,11 +10,15 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the networks need the train extra")
 
+import run_live
 from export.exporter import export_separator
-from models.pipeline import ChunkedSeparator
-from models.systems import SYSTEMS, network_of, reduced, separator
+from models.configuration import UNetConfig, build
+from models.frames import Frames
+from models.pipeline import ChunkedSeparator, Pipeline, SpectrogramSeparator
+from models.systems import SYSTEMS, name_of, network_of, reduced, separator
 from models.table import FIGURES, RANDOM, costs_of
 from models.unet import randomised
+from realtime.errors import HostError
 from realtime.separator import Separator
 
 FRAMES = 304
@@ -71,3 +75,61 @@ def test_the_listed_costs_are_those_of_the_network(name):
     listed = json.loads(FIGURES.read_text())[name]
     costs = costs_of(SYSTEMS[name])
     assert listed == json.loads(json.dumps(costs.__dict__))
+
+
+def test_a_network_is_known_by_the_name_of_its_system():
+    for name, system in SYSTEMS.items():
+        if isinstance(system.network, UNetConfig):
+            known = name_of(dataclasses.replace(system.network, t_down_layers=tuple(sorted(system.network.halving))))
+            # TIC is TDC by another name, but a description says which.
+            assert known == name
+    assert name_of(UNetConfig("tfc", n_blocks=3, modulation="film")) == "tfc-film"
+
+
+def test_one_dimensional_kernels_give_what_tdc_gives():
+    network = randomised(build(UNetConfig("tic", n_fft=32, n_blocks=1, internal_channels=3, n_internal_layers=2)))
+    x = torch.randn(2, 3, 5, 16)
+    with torch.inference_mode():
+        wanted = network.mid_block.dense(Frames(x)).data
+        folded = x.transpose(1, 2).flatten(0, 1)
+        new = folded
+        for conv, norm, act in network.mid_block.H:
+            one = torch.nn.functional.conv1d(folded, conv.weight.squeeze(2), conv.bias, padding=1)
+            new = act(norm(one.unflatten(0, (2, 5)).transpose(1, 2))).transpose(1, 2).flatten(0, 1)
+            folded = torch.cat((new, folded), 1)
+        assert torch.allclose(new.unflatten(0, (2, 5)).transpose(1, 2), wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("description", "reason"),
+    [
+        ({"n_blocks": 4}, "odd number of blocks"),
+        ({"n_fft": 40}, "cannot be halved"),
+        ({"t_down_layers": (7,)}, "time cannot be halved at level 7"),
+        ({"kernel_size_t": 2}, "needs an odd one"),
+        ({"block": "tfd"}, "block 'tfd' is not known"),
+        ({"modulation": "flim"}, "modulation 'flim' is not known"),
+        ({"modulation": "film", "condition_to": "middle"}, "not in 'middle'"),
+        ({"internal_channels": 0}, "internal_channels is 0"),
+        ({"activation": "gelu"}, "activation 'gelu' is not known"),
+    ],
+)
+def test_a_description_that_makes_no_sense_is_refused_with_the_reason(description, reason):
+    with pytest.raises(HostError, match=reason):
+        build(UNetConfig(**({"block": "tfc", "n_fft": 64, "n_blocks": 7} | description)))
+
+
+def test_a_condition_that_does_not_fit_is_refused():
+    network = build(UNetConfig("tfc", n_fft=32, n_blocks=3, modulation="film", control_input_dim=3))
+    with pytest.raises(HostError, match="condition of 3 entries, but there are 4 stems"):
+        SpectrogramSeparator(network, Pipeline(n_fft=32, hop=16))
+    with pytest.raises(HostError, match="wants a condition of 3 entries and was given none"):
+        network(torch.zeros(1, 4, 2, 17))
+
+
+def test_the_list_of_systems_names_the_weights_at_hand(capsys):
+    assert run_live.main(["models"]) == 0
+    listed = capsys.readouterr().out
+    assert all(f"\n{name} " in listed for name in SYSTEMS)
+    assert run_live.main(["models", "--no-systems"]) == 0
+    assert "lasaft-net-large" not in capsys.readouterr().out

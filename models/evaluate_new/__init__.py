@@ -1,0 +1,1 @@
+"""What separators are worth, measured through their files and the streaming engine: python -m models.evaluate."""
