@@ -25,9 +25,8 @@ def _shared(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--latency",
-        default="low",
         choices=LATENCIES,
-        help="latency mode: how much is added to the device's own delay (default: low)",
+        help="latency mode: how much is added to the device's own delay (default: low, or the first the separator has)",
     )
 
 

@@ -54,7 +54,7 @@ class Plan:
 
     separator: Path
     mix: Mix
-    latency: str = "low"
+    latency: str | None = None
     run: Literal["single", "stems"] | None = None
     device: str | int | None = None
     rate: int | None = None
@@ -94,15 +94,24 @@ def _listed(rates: tuple[int, ...]) -> str:
     return " or ".join(str(rate) for rate in rates)
 
 
-def mode_of(separator: Separator, name: str) -> Mode:
-    """Return the latency mode `name`; HostError where the separator was not trained for it."""
+def mode_name(separator: Separator, wanted: str | None) -> str:
+    """Return the latency mode `wanted`, or, for None, `low`, or the first offered by a separator without it.
+
+    Raises HostError where the separator was not trained for the mode.
+    """
     modes = separator.metadata.modes
+    name = wanted or ("low" if "low" in modes else next(iter(modes)))
     if name not in modes:
         raise HostError(
             f"separator '{separator.metadata.name}' was not trained and measured for latency mode '{name}'; "
             f"it offers {', '.join(modes)}"
         )
-    return modes[name]
+    return name
+
+
+def mode_of(separator: Separator, wanted: str | None) -> Mode:
+    """Return the latency mode that `mode_name` names."""
+    return separator.metadata.modes[mode_name(separator, wanted)]
 
 
 def measure_work(engine: Engine, hops: int = 200) -> tuple[float, float]:
@@ -143,7 +152,8 @@ class Session:
         self.plan = plan
         separator = Separator.load(plan.separator)
         meta = separator.metadata
-        mode = mode_of(separator, plan.latency)
+        name = mode_name(separator, plan.latency)
+        mode = separator.metadata.modes[name]
         block = plan.block or (min(512, mode.hop) if plan.block is None else VARYING_BLOCK)
         notices: list[str] = []
         device = self._portaudio(plan, block, notices)
@@ -172,7 +182,7 @@ class Session:
         period = meta.frames * mode.hop / engine_rate
         share = work[0] / period
         call = "a hop" if meta.frames == 1 else f"a call for {meta.frames} hops"
-        prediction = f"{call} of {meta.name} takes {1000 * work[0]:.1f} ms of the {1000 * period:.1f} ms it lasts in '{plan.latency}'"
+        prediction = f"{call} of {meta.name} takes {1000 * work[0]:.1f} ms of the {1000 * period:.1f} ms it lasts in '{name}'"
         lighter = "choose a lighter model or a longer latency mode"
         if run == "stems" and len(meta.stems) > 1 and "single" in meta.runs:
             lighter += ", or one condition at a time with --run single"
@@ -206,7 +216,7 @@ class Session:
         self.started = Started(
             separator=meta.name,
             stems=tuple(meta.stems),
-            latency_mode=plan.latency,
+            latency_mode=name,
             run=run,
             device=device.name,
             rate=rate,
