@@ -9,6 +9,7 @@ from pathlib import Path
 
 from export import train_extra
 from realtime.errors import HostError
+from realtime.metadata import Training
 
 
 def _identity(output: Path):
@@ -29,18 +30,24 @@ def _isolator(output: Path):
     return export_separator(Isolator(), ISOLATOR, output)
 
 
-def _lasaft_live(checkpoint: Path, output: Path, quality: Path | None):
+def _lasaft_live(arguments: argparse.Namespace):
     try:
         from export.exporter import export_separator
-        from models.card import lasaft_live_metadata
+        from models.card import TRAINING, lasaft_live_metadata
         from models.train import load
     except ImportError:
         raise train_extra() from None
+    if (arguments.trained_on is None) != (arguments.licence is None):
+        raise HostError(
+            "--trained-on and --licence belong together: one says what may be done with the other's weights."
+        )
+    training = Training(arguments.trained_on, arguments.licence) if arguments.trained_on else TRAINING
     figures = {}
-    if quality is not None:
-        rows = json.loads(quality.read_text())["sdr"]
+    if arguments.quality is not None:
+        rows = json.loads(arguments.quality.read_text())["sdr"]
         figures = {label.split(", ")[1]: row for label, row in rows.items() if label.startswith("lasaft-live, ")}
-    return export_separator(load(checkpoint), lasaft_live_metadata(figures), output, half=True)
+    metadata = lasaft_live_metadata(figures, training)
+    return export_separator(load(arguments.checkpoint), metadata, arguments.output, half=True)
 
 
 def main() -> int:
@@ -57,6 +64,8 @@ def main() -> int:
     live.add_argument("checkpoint", type=Path)
     live.add_argument("-o", "--output", type=Path, required=True, metavar="FILE")
     live.add_argument("--quality", type=Path, metavar="JSON", help="figures of models.evaluate to put into the file")
+    live.add_argument("--trained-on", metavar="TEXT", help="data, if other than that of the shipped weights")
+    live.add_argument("--licence", metavar="TEXT", help="what may be done with weights made from that data")
     check = commands.add_parser("verify", help="check a separator file, as far as that goes without its torch module")
     check.add_argument("file", type=Path)
     arguments = parser.parse_args()
@@ -66,7 +75,7 @@ def main() -> int:
         elif arguments.command == "isolator":
             path, result = arguments.output, _isolator(arguments.output)
         elif arguments.command == "lasaft-live":
-            path, result = arguments.output, _lasaft_live(arguments.checkpoint, arguments.output, arguments.quality)
+            path, result = arguments.output, _lasaft_live(arguments)
         else:
             from export.verify import verify
 

@@ -14,7 +14,7 @@ TRAINING = Training(
 )
 
 
-def lasaft_live_metadata(quality: dict[str, dict[str, float]]) -> Metadata:
+def lasaft_live_metadata(quality: dict[str, dict[str, float]], training: Training = TRAINING) -> Metadata:
     """Return the metadata of LaSAFT-Live; `quality` is SDR in dB per mode and stem."""
     return Metadata(
         name="lasaft-live",
@@ -26,6 +26,6 @@ def lasaft_live_metadata(quality: dict[str, dict[str, float]]) -> Metadata:
         frames=1,
         lookahead=0,
         modes=MODES,
-        training=TRAINING,
+        training=training,
         quality=quality,
     )

@@ -22,10 +22,12 @@ import torch
 from torch import Tensor
 
 from models.bandloss import band_sums, mask_loss
+from models.data.augmentation import Augmentation
 from models.data.corpus import STEMS, Corpus
-from models.data.pool import Pool, render_pool
+from models.data.pool import Pool, pool_folders, render_pool
 from models.data.remix import Remix
 from models.lasaft_live import LasaftLive, LasaftLiveConfig
+from realtime.errors import HostError
 from realtime.windows import analysis_window
 
 ANALYSIS = "asymmetric-512"
@@ -81,7 +83,9 @@ def load(path: Path) -> LasaftLive:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="folder with the stem corpus")
+    parser.add_argument(
+        "--data", type=Path, required=True, help="folder of stems: songs, MUSDB18(-HQ) or the free corpus"
+    )
     parser.add_argument(
         "--pool",
         type=Path,
@@ -98,12 +102,16 @@ def main() -> None:
         "--decay", type=float, default=6000.0, help="steps after which the learning rate has fallen by sqrt(2)"
     )
     parser.add_argument("--anneal", action="store_true", help="let the learning rate fall to nothing over --minutes")
+    parser.add_argument(
+        "--augment", action="store_true", help="solos, pauses, saturation, loud and quiet mixtures, ..."
+    )
     parser.add_argument("--threads", type=int, default=1, help="threads of the network; the data has one of its own")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
 
-    if not (options.pool[0] / "other.json").exists():
-        render_pool(options.data, options.pool[0])
+    corpus = Corpus(options.data)
+    if not pool_folders(options.pool[0]):
+        render_pool(corpus, options.pool[0])
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
     model = LasaftLive()
@@ -121,7 +129,9 @@ def main() -> None:
         print(f"resumed at step {step}", flush=True)
 
     window = analysis_window(ANALYSIS, model.config.n_fft)
-    data = Remix(Pool(options.pool), options.lanes, options.frames, HOP, window, seed=options.seed + step)
+    augmentation = Augmentation() if options.augment else None
+    pool = Pool(options.pool)
+    data = Remix(pool, options.lanes, options.frames, HOP, window, seed=options.seed + step, augmentation=augmentation)
     generator = torch.Generator().manual_seed(options.seed + step)
     if step == 0:
         with torch.no_grad():
@@ -134,7 +144,7 @@ def main() -> None:
             average.load_state_dict(model.state_dict())
     batches = Batches(data, options.lanes, model.bands.edges, options.seed + step)
     state = torch.zeros(model.config.layers, options.lanes, model.config.hidden)
-    valid = Corpus(options.data).excerpts("valid")
+    valid = corpus.excerpts("valid")
     begun = saved = time.monotonic()
     shown = torch.zeros(len(STEMS))
     log = csv.writer((options.run / "log.csv").open("a"))
@@ -214,4 +224,7 @@ def quick_scores(model: LasaftLive, excerpts: list[dict]) -> list[float]:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except HostError as error:
+        raise SystemExit(str(error)) from None

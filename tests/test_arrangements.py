@@ -12,7 +12,7 @@ import pytest
 mido = pytest.importorskip("mido", reason="mido is not installed (extra: train)")
 pytest.importorskip("torch", reason="torch is not installed (extra: train)")
 
-from models.data.arrangements.cache import PoolWriter, render_arrangements, stretches
+from models.data.arrangements.cache import render_arrangements
 from models.data.arrangements.effects import distorted, equalised, filtered
 from models.data.arrangements.grooves import GROOVES
 from models.data.arrangements.midi_files import MidiSong, excerpt, midi_songs
@@ -25,6 +25,7 @@ from models.data.arrangements.styles import STYLES, VOICES
 from models.data.arrangements.voices import phrase, stretched
 from models.data.corpus import RATE, STEMS, Corpus
 from models.data.pool import Pool
+from models.data.pool_writer import PoolWriter, stretches
 from models.data.remix import Remix
 from realtime.errors import HostError
 from realtime.windows import analysis_window

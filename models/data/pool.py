@@ -7,8 +7,10 @@ random remixes of a pool cost a memory copy.
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +18,16 @@ import soxr
 
 from models.data.corpus import RATE, STEMS, Corpus, read_stereo
 from models.data.joined import Joined
+from models.data.layout import skipped_sentence
+from models.data.pool_writer import LEVEL, StemFile, levelled, loudness, stretches, write_index
 from models.data.sequences import BassSampler, DrumSampler
 from models.data.tones import accompaniment, bass_line, drum_machine
 from realtime.errors import HostError
 
-LEVEL = 10 ** (-26 / 20)
+__all__ = ["LEVEL", "Pool", "levelled", "loudness", "pool_folders", "render_pool", "sounding"]
+
+PLENTY = 60.0
+"""Minutes of songs from which on they are pooled in one speed, and nothing is synthesised beside them."""
 # Left out: what is labelled bass there, other separators hear as drums, and so might the one we train.
 _DISPUTED = {("05-rubidium", "bass")}
 _SPEEDS = (1.0, 0.89, 1.12, 0.79, 1.26)
@@ -39,34 +46,49 @@ def sounding(audio: np.ndarray, threshold: float = -55.0, pause: float = 0.4) ->
     return audio[: count * frame].reshape(count, frame, 2)[keep].reshape(-1, 2)
 
 
-def loudness(audio: np.ndarray) -> float:
-    """Return the RMS of the sounding parts of [samples, 2], linear."""
-    frame = 4410
-    count = max(1, len(audio) // frame)
-    power = np.mean(audio[: count * frame].reshape(count, -1) ** 2, axis=1)
-    return float(np.sqrt(power[power >= 0.03 * power.max()].mean()))
-
-
-def levelled(audio: np.ndarray) -> np.ndarray:
-    """Return int16 [samples, 2] whose sounding parts have an RMS of -26 dBFS."""
-    level = loudness(audio)
-    return (np.clip(audio * (LEVEL / level if level > 1e-5 else 0.0), -1, 1) * 32767).astype(np.int16)
-
-
 def _speeds(audio: np.ndarray, speeds: tuple[float, ...]) -> Iterator[np.ndarray]:
     for speed in speeds:
         yield audio if speed == 1.0 else soxr.resample(audio, RATE, int(RATE / speed), quality="MQ")
 
 
-def _songs(corpus: Corpus, stem: str) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield (song and speed, audio) of a stem of the train songs, in every speed."""
+@dataclass(frozen=True)
+class _Plan:
+    """What a pool is made of: the songs in `speeds`, their stems `aligned` or without their silences; and
+    `minutes` of everything synthesised or sequenced."""
+
+    corpus: Corpus
+    minutes: float
+    speeds: tuple[float, ...]
+    aligned: bool
+    synthesised: bool
+
+
+def _plan(corpus: Corpus, minutes: float) -> _Plan:
+    seconds = 0.0
     for song in corpus.songs("train"):
-        if (song.name, stem) in _DISPUTED:
+        try:
+            seconds += corpus.seconds(song)
+        except HostError:  # named when it is read
             continue
-        audio = read_stereo(song / f"{stem}.ogg")
+    scarce = seconds < PLENTY * 60
+    return _Plan(corpus, minutes, _SPEEDS if scarce else (1.0,), aligned=not corpus.free, synthesised=scarce)
+
+
+def _songs(plan: _Plan, stem: str, skipped: dict[str, str]) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield (song and speed, audio) of a stem of the train songs, in every speed."""
+    for song in plan.corpus.songs("train"):
+        name = plan.corpus.name(song)
+        if (name, stem) in _DISPUTED:
+            continue
+        try:
+            audio = plan.corpus.stem(song, stem)
+        except HostError as error:
+            skipped[name] = str(error)
+            continue
         if np.abs(audio).max() > 1e-3:
-            for speed, version in zip(_SPEEDS, _speeds(sounding(audio), _SPEEDS), strict=True):
-                yield f"{song.name} x{speed}", version
+            audio = audio if plan.aligned else sounding(audio)
+            for speed, version in zip(plan.speeds, _speeds(audio, plan.speeds), strict=True):
+                yield f"{name} x{speed}", version
 
 
 def _phrases(corpus: Corpus) -> Iterator[np.ndarray]:
@@ -87,45 +109,73 @@ def _rendered(
         yield render(rng, 16.0)
 
 
-def _render_stem(root: Path, stem: str, folder: Path, minutes: float) -> str:
-    corpus = Corpus(root)
-    songs: dict[str, tuple[int, int, float]] = {}
+def _beside_songs(plan: _Plan, stem: str) -> dict[str, Iterator[np.ndarray]]:
+    """What there is of a stem beside songs: group name to clips."""
+    corpus, minutes = plan.corpus, plan.minutes
     groups: dict[str, Iterator[np.ndarray]] = {}
-    if stem == "vocals":
+    if stem == "vocals" and corpus.phrases():
         groups["phrases"] = _phrases(corpus)
-    elif stem == "drums":
+    if stem == "drums" and corpus.drum_hits():
         groups["hits"] = _rendered(DrumSampler(corpus).pattern, minutes, 2)
-        groups["machine"] = _rendered(drum_machine, minutes, 6)
-    elif stem == "bass":
+    if stem == "bass" and corpus.bass_notes():
         groups["notes"] = _rendered(BassSampler(corpus).line, minutes, 3)
+    if plan.synthesised and stem == "drums":
+        groups["machine"] = _rendered(drum_machine, minutes, 6)
+    elif plan.synthesised and stem == "bass":
         groups["tones"] = _rendered(bass_line, minutes, 4)
-    else:
+    elif plan.synthesised and stem == "other":
         groups["tones"] = _rendered(accompaniment, minutes, 5)
-    index, parts, position = {}, [], 0
-    for label, audio in _songs(corpus, stem):
-        parts.append(levelled(audio))
-        songs[label] = (position, position + len(parts[-1]), loudness(audio))
-        position += len(parts[-1])
-    index["songs"] = [0, position]
-    for name, clips in groups.items():
-        start = position
+    return groups
+
+
+def _render_stem(plan: _Plan, stem: str, folder: Path) -> tuple[dict, dict[str, str]]:
+    """Write the array of a stem; return its document, and why which songs were skipped."""
+    skipped: dict[str, str] = {}
+    songs: dict[str, tuple[int, int, float]] = {}
+    runs: list[tuple[int, int]] = []
+    file = StemFile(folder, stem)
+    for label, audio in _songs(plan, stem, skipped):
+        start, end = file.add(audio)
+        songs[label] = (start, end, loudness(audio))
+        runs += [(start + a, start + b) for a, b in stretches(audio)] if plan.aligned else []
+    groups = {"songs": [0, file.length]}
+    for name, clips in _beside_songs(plan, stem).items():
+        start = file.length
         for clip in clips:
-            part = levelled(clip)
-            parts.append(part)
-            position += len(part)
-        index[name] = [start, position]
-    np.save(folder / f"{stem}.npy", np.concatenate(parts))
-    (folder / f"{stem}.json").write_text(json.dumps({"groups": index, "songs": songs}))
-    return f"{stem}: " + ", ".join(f"{k} {(b - a) / RATE / 60:.0f} min" for k, (a, b) in index.items())
+            file.add(clip)
+        groups[name] = [start, file.length]
+    file.close()
+    document = {"groups": {name: (a, b) for name, (a, b) in groups.items() if b > a}, "songs": songs}
+    if plan.aligned:
+        document |= {"aligned": True, "sounding": {"songs": runs}}
+    return document, skipped
 
 
-def render_pool(root: Path, folder: Path, minutes: float = 40.0, workers: int = 2) -> None:
-    """Render the pool of the train split into `folder`; prints what each stem holds."""
+def render_pool(root: Path | Corpus, folder: Path, minutes: float = 40.0, workers: int = 2) -> None:
+    """Render the pool of the train split into `folder`; prints what each stem holds.
+
+    `root` is a folder of stems in any layout that `Corpus` reads; what it lacks (phrases, notes, hits) is left out.
+    Under an hour of songs comes in five speeds, with `minutes` of each kind of synthesised music beside it. The
+    stems of a song stay aligned, except those of the free corpus: they lose their silences instead, for they
+    hardly ever sound at once. Raises HostError where there is no song to train on.
+    """
+    corpus = root if isinstance(root, Corpus) else Corpus(root)
+    if not corpus.songs("train"):
+        raise HostError(f"{corpus.root} has no songs to train on: its split 'train' is empty.")
     folder.mkdir(parents=True, exist_ok=True)
+    plan = _plan(corpus, minutes)
+    documents = {}
     with ProcessPoolExecutor(workers) as executor:
-        jobs = [executor.submit(_render_stem, root, stem, folder, minutes) for stem in STEMS]
-        for job in jobs:
-            print(job.result(), flush=True)
+        jobs = {stem: executor.submit(_render_stem, plan, stem, folder) for stem in STEMS}
+        for stem, job in jobs.items():
+            documents[stem], skipped = job.result()
+            held = ", ".join(f"{k} {(b - a) / RATE / 60:.0f} min" for k, (a, b) in documents[stem]["groups"].items())
+            print(f"{stem}: {held or 'nothing'}", flush=True)
+            if skipped:
+                print(f"{stem}: {skipped_sentence(skipped, len(corpus.songs('train')))}", file=sys.stderr, flush=True)
+    if not any(document["songs"] for document in documents.values()):
+        raise HostError(f"None of the songs of {corpus.root} could be read; no pool was made in {folder}.")
+    write_index(folder, documents)
 
 
 def pool_folders(folder: Path) -> list[Path]:
@@ -203,6 +253,8 @@ class Pool:
         In a group of many short stretches only the first two seconds are sure to sound.
         """
         groups = {name: runs for name, runs in self.index[stem].items() if self.weights.get(name, 1.0) > 0 and runs}
+        if not groups:
+            raise HostError(f"There is nothing of '{stem}' in the pool, and a remix takes all of {', '.join(STEMS)}.")
         if self.weights:
             share = np.array([self.weights.get(name, 1.0) for name in groups])
             chosen = int(rng.choice(len(groups), p=share / share.sum()))

@@ -6,12 +6,13 @@ batches and then changes to another, the way a set does, so that a network with 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from models.data.augmentation import Augmentation, Bus, band_limit, bus_gains, rest, saturated
 from models.data.corpus import RATE, STEMS
 from models.data.pool import LEVEL, Pool
 
@@ -26,12 +27,17 @@ class _Scene:
     matrix: np.ndarray  # [stems, 2, 2]: gain, polarity, swap, width and pan of each stem
     curve: np.ndarray  # [stems, bins]: equaliser
     left: int
+    played: int = 0  # samples
+    drive: dict[int, float] = field(default_factory=dict)  # of stems that are saturated
+    rests: dict[int, tuple[int, int]] = field(default_factory=dict)  # of stems that pause: samples of the scene
+    bus: Bus | None = None
 
 
 class Remix:
     """Batches of stem spectra; a share `from_one_song` of the scenes keeps to the stems of one song.
 
     Of these, a share `aligned` plays a song whose stems belong together moment by moment, where the pool has such.
+    `augmentation` has a random generator of its own: with it or without, the scenes are the same ones.
 
     `next()` returns the spectra of the stems, float32 [lanes, stems, 2, frames, bins, 2] with real and
     imaginary parts last, and the equaliser of each, [lanes, stems, bins], still to be applied.
@@ -47,11 +53,13 @@ class Remix:
         seed: int,
         from_one_song: float = 0.5,
         aligned: float = 0.6,
+        augmentation: Augmentation | None = None,
     ) -> None:
         self.pool, self.frames, self.hop, self.from_one_song = pool, frames, hop, from_one_song
         self.aligned = aligned
         self.window = torch.from_numpy(window.astype(np.float32))
         self.rng = np.random.default_rng(seed)
+        self.augmentation, self.chance = augmentation, np.random.default_rng([seed, 1])
         self.n_fft = len(window)
         self.samples = (frames - 1) * hop + self.n_fft
         self.scenes = [self._scene() for _ in range(lanes)]
@@ -117,7 +125,45 @@ class Remix:
                 matrix[i] *= (level / LEVEL) / size if size > 0 else 0.0
             matrix *= 10 ** (rng.uniform(-6, 6) / 20)
         curve = np.stack([self._curve() for _ in STEMS])
-        return _Scene(position, speed, matrix, curve, left)
+        scene = _Scene(position, speed, matrix, curve, left)
+        if self.augmentation is not None:
+            self._augment(scene, self.augmentation, length)
+        return scene
+
+    def _augment(self, scene: _Scene, chances: Augmentation, length: int) -> None:
+        """Change a scene of `length` samples as chance will have it."""
+        rng = self.chance
+        matrix = scene.matrix
+        sounds = [i for i in range(len(STEMS)) if matrix[i].any()]
+        if rng.random() < chances.solo and sounds:
+            kept = rng.choice(sounds)
+            matrix[np.arange(len(STEMS)) != kept] = 0
+        elif rng.random() < chances.instrumental and len(sounds) > 1:
+            matrix[STEMS.index("vocals")] = 0
+        for i in np.flatnonzero(matrix.any(axis=(1, 2))):
+            if rng.random() < chances.saturated:
+                scene.drive[i] = 2 ** rng.uniform(0, 3)
+            if rng.random() < chances.resting:
+                start = int(rng.integers(length))
+                scene.rests[i] = (start, start + int(rng.uniform(0.4, 4) * RATE))
+        if rng.random() < chances.mono:
+            matrix[:] = matrix.mean(axis=1, keepdims=True)
+        # What the mixture's level will be, about: the pool lies at LEVEL.
+        level = 20 * np.log10(LEVEL * np.sqrt(np.sum(matrix**2) / 2) + 1e-9)
+        kind = rng.random()
+        if kind < chances.loud:
+            wanted = rng.uniform(-14, -6)
+            matrix *= 10 ** ((wanted - level) / 20)
+            scene.bus = Bus(-0.5, 100.0, rng.uniform(0.3, 3))
+        elif kind < chances.loud + chances.quiet:
+            matrix *= 10 ** (rng.uniform(-40, -10) / 20)
+        elif kind < chances.loud + chances.quiet + chances.squeezed:
+            scene.bus = Bus(level + rng.uniform(-2, 10), 2 ** rng.uniform(0.6, 3.5), 2 ** rng.uniform(-3, 1.5))
+        if rng.random() < chances.narrow:
+            corner = rng.choice([3500, 5200, 7500, 10500, 14500, 15500, 16000, 18500]) * rng.uniform(0.95, 1.03)
+            scene.curve *= band_limit(scene.curve.shape[1], self.n_fft, corner)
+        if rng.random() < chances.wrong_rate:
+            scene.speed *= rng.choice([48 / 44.1, 44.1 / 48])
 
     def _read(self, stem: str, position: float, speed: float) -> np.ndarray:
         """Return float32 [samples, 2] played at `speed` by linear interpolation: enough for training."""
@@ -139,8 +185,15 @@ class Remix:
                 curves[lane, i] = scene.curve[i]
                 if scene.matrix[i].any():
                     part = self._read(stem, scene.position[i], scene.speed[i])
+                    if i in scene.drive:
+                        part = saturated(part, scene.drive[i], LEVEL * 32768)
                     audio[lane, i, : len(part)] = part @ (scene.matrix[i].T / 32768)
+                    if i in scene.rests:
+                        audio[lane, i] *= rest(scene.played, self.samples, *scene.rests[i])[:, None]
                 scene.position[i] += self.frames * self.hop * scene.speed[i]
+            if scene.bus is not None:
+                audio[lane] *= bus_gains(scene.bus, audio[lane].sum(axis=0), self.hop, self.frames)[:, None]
+            scene.played += self.frames * self.hop
             scene.left -= 1
         frames = torch.from_numpy(audio).transpose(2, 3).unfold(-1, self.n_fft, self.hop)
         return torch.view_as_real(torch.fft.rfft(frames * self.window)), torch.from_numpy(curves)

@@ -16,71 +16,11 @@ from models.data.arrangements.score import write_song
 from models.data.arrangements.soundfonts import sound_fonts
 from models.data.arrangements.styles import STYLES
 from models.data.corpus import RATE, STEMS, Corpus
-from models.data.pool import levelled, loudness
+from models.data.pool_writer import PoolWriter
 from realtime.errors import HostError
 
 SHARD_MINUTES = 10.0
 _SUNG_SHARE = 0.5
-_SILENT = 10 ** (-55 / 20)
-
-
-def stretches(
-    audio: np.ndarray, silent: float = _SILENT, pause: float = 2.0, least: float = 1.0
-) -> list[tuple[int, int]]:
-    """Return (start, end) of what sounds in float [samples, 2], pauses up to `pause` seconds included."""
-    frame = RATE // 4
-    count = len(audio) // frame
-    loud = np.sqrt(np.mean(audio[: count * frame].reshape(count, -1) ** 2, axis=1)) > silent
-    runs: list[list[int]] = []
-    for i in np.flatnonzero(loud):
-        if runs and i - runs[-1][1] <= pause * 4:
-            runs[-1][1] = int(i) + 1
-        else:
-            runs.append([int(i), int(i) + 1])
-    return [(a * frame, b * frame) for a, b in runs if (b - a) / 4 >= least]
-
-
-class PoolWriter:
-    """Collects songs whose stems are equally long and writes them as an aligned pool."""
-
-    def __init__(self, group: str) -> None:
-        self.group = group
-        self.parts: dict[str, list[np.ndarray]] = {s: [] for s in STEMS}
-        self.songs: dict[str, dict[str, list]] = {s: {} for s in STEMS}
-        self.sounding: dict[str, list[tuple[int, int]]] = {s: [] for s in STEMS}
-        self.about: dict[str, dict] = {}
-
-    def add(self, label: str, stems: dict[str, np.ndarray], about: dict) -> None:
-        """Add the stems of a song, float32 [samples, 2] of one length; absent stems take no room.
-
-        Raises ValueError where the lengths differ.
-        """
-        if len({len(a) for a in stems.values()}) > 1:
-            raise ValueError(f"{label}: the stems of a song must be of one length")
-        for stem, audio in stems.items():
-            start = sum(map(len, self.parts[stem]))
-            self.parts[stem].append(levelled(audio))
-            self.songs[stem][label] = [start, start + len(audio), loudness(audio)]
-            self.sounding[stem] += [(start + a, start + b) for a, b in stretches(audio)]
-        self.about[label] = about
-
-    def write(self, folder: Path) -> None:
-        """Write the pool; the last file to appear is other.json, which is what makes it a pool."""
-        folder.mkdir(parents=True, exist_ok=True)
-        for stem in sorted(STEMS, key=lambda s: s == "other"):
-            audio = np.concatenate([np.zeros((0, 2), np.int16), *self.parts[stem]])
-            np.save(folder / f"{stem}.npy", audio)
-            document = {
-                "aligned": True,
-                "groups": {self.group: [0, len(audio)]} if len(audio) else {},
-                "sounding": {self.group: self.sounding[stem]},
-                "songs": self.songs[stem],
-                "about": {label: self.about[label] for label in self.songs[stem]},
-            }
-            (folder / f"{stem}.tmp").write_text(json.dumps(document))
-            (folder / f"{stem}.tmp").replace(folder / f"{stem}.json")
-
-
 Piece = tuple[str, dict[str, np.ndarray], dict]
 
 
@@ -142,9 +82,11 @@ def render_arrangements(
 
     `root` is the stem corpus: without it there is no singing and no sampled bass or drums. `midi` names files,
     folders or archives whose songs are played in place of our own. Raises HostError where FluidSynth or its
-    sound fonts are missing, or `midi` holds no song.
+    sound fonts are missing, `root` holds nothing but songs, or `midi` holds no song.
     """
     sound_fonts()
+    if root and not Corpus(root).phrases():
+        raise HostError(f"{root} has no sung phrases, notes or hits to play with: leave it out, and nothing is sung.")
     if midi and not midi_songs(midi):
         raise HostError(f"There is no MIDI song in {', '.join(map(str, midi))}.")
     shards = int(np.ceil(minutes / SHARD_MINUTES))

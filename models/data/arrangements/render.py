@@ -15,7 +15,7 @@ from models.data.arrangements.soundfonts import Room, drawn, render_midi
 from models.data.arrangements.styles import DISTORTED, OVERDRIVEN, VOICES
 from models.data.arrangements.voices import sung
 from models.data.corpus import RATE, Corpus
-from models.data.pool import loudness
+from models.data.pool_writer import loudness
 
 # RMS of the sounding parts in dBFS, and how far songs differ in it: the balance of the mixture.
 _MIX = {"vocals": (-20.0, 2.5), "drums": (-19.0, 2.0), "bass": (-20.5, 2.5), "other": (-20.0, 2.5)}

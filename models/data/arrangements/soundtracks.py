@@ -7,21 +7,12 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 import numpy as np
-import soundfile
-import soxr
 
-from models.data.corpus import RATE
-from models.data.pool import levelled
+from models.data.corpus import RATE, read_stereo
+from models.data.pool_writer import levelled
 from realtime.errors import HostError
 
 _KINDS = (".ogg", ".oga", ".opus", ".flac", ".wav", ".mp3")
-
-
-def _stereo(path: Path) -> np.ndarray:
-    """float32 [samples, 2] at 44.1 kHz of a file at any rate."""
-    audio, rate = soundfile.read(path, dtype="float32", always_2d=True)
-    audio = np.repeat(audio, 2, axis=1) if audio.shape[1] == 1 else audio[:, :2]
-    return audio if rate == RATE else soxr.resample(audio, rate, RATE)
 
 
 def pool_soundtracks(
@@ -45,9 +36,9 @@ def pool_soundtracks(
         if any(fnmatch(file.name, pattern) for pattern in leave_out):
             continue
         try:
-            audio = _stereo(file)
-        except (RuntimeError, OSError) as error:
-            skipped.append(f"{file.name} ({error})")
+            audio = read_stereo(file)
+        except HostError as error:
+            skipped.append(str(error))
             continue
         if len(audio) < least * RATE or np.abs(audio).max() < 1e-3:
             continue
@@ -61,5 +52,5 @@ def pool_soundtracks(
     folder.mkdir(parents=True, exist_ok=True)
     np.save(folder / "accompaniment.npy", np.concatenate(parts))
     (folder / "accompaniment.json").write_text(json.dumps({"sources": sources, "label": "no vocals"}, indent=1))
-    unread = f"; not readable: {', '.join(skipped)}" if skipped else ""
+    unread = f"; {len(skipped)} of {len(files)} skipped: {', '.join(skipped)}" if skipped else ""
     return f"accompaniment: {len(sources)} recordings, {position / RATE / 60:.0f} min{unread}"

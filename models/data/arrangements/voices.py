@@ -119,7 +119,7 @@ def sung(rng: np.random.Generator, corpus: Corpus, song: Song) -> np.ndarray:
     beat = 60 / song.tempo
     if rng.random() < 0.15:
         folders = corpus.songs("train")
-        take = read_stereo(folders[rng.integers(len(folders))] / "vocals.ogg")
+        take = corpus.stem(folders[rng.integers(len(folders))], "vocals")
         level = np.convolve(np.abs(take[::4410]).max(axis=1), np.ones(200), "same")
         peaks = np.flatnonzero(level > 0.3 * level.max())
         take = soxr.resample(take, RATE, RATE / 2 ** (rng.uniform(-3, 3) / 12), quality="HQ")
