@@ -36,7 +36,7 @@ class SeparatorModule(Protocol):
     `stem_states` says for each state whether its first dimension is the stems; `initial_states` are
     zeros. Calling it takes mixture [1, 2*channels, frames, bins], condition [stems, width], valid [1] if
     it has a true `takes_valid`, and the states, and returns estimate [stems, 2*channels, frames, bins] and
-    the next states, of equal shapes.
+    the next states, of equal shapes. `ages`, if it has them, say after how many calls each state comes back.
 
     A module whose layers attend to latent sources may tell how: `attends` (layers, latents), None or absent where
     it does not, and `attention(condition)` [stems, layers, latents], the softmax weights under the condition of

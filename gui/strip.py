@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pyqtgraph.Qt import QtCore, QtGui, QtWidgets
 
+from gui.attention import Attention
 from gui.button import Latch
 from gui.fader import Fader
 from gui.meter import Meter
@@ -148,13 +149,16 @@ class StemStrip(Strip):
             latch.setAccessibleName(f"{word} {stem}")
             latch.switched.connect(lambda on, word=word: self._switch(f"{base}/{word}", on))
         self.meter.setToolTip(f"Level of {stem}.\n/telemetry/meter/{stem}")
+        self.attention = Attention(stem, f"/telemetry/attention/{stem}", colour, height=20)
         self._row.addWidget(self.meter)
+        self._column.addWidget(self.attention)
         self._column.addWidget(self.solo)
         self._column.addWidget(self.mute)
 
     def rescale(self, unit: float) -> None:
         super().rescale(unit)
         self.meter.rescale(unit)
+        self.attention.rescale(unit)
         for latch in (self.solo, self.mute):
             latch.rescale(unit)
             latch.setFixedHeight(round(50 * unit))
@@ -168,6 +172,9 @@ class StemStrip(Strip):
             self.mute.hear(bool(values[0]))
         elif address == f"/telemetry/meter/{self._stem}":
             self.meter.hear(float(values[0]), float(values[1]))
+            return True
+        elif address == self.attention.address:
+            self.attention.hear(values)
             return True
         else:
             return False
@@ -193,6 +200,7 @@ class StemStrip(Strip):
         if single == self.meter.available:
             self.meter.hide_level(NO_METER if single else "")
             self.meter.setToolTip(NO_METER_HELP if single else f"Level of {self._stem}.\n/telemetry/meter/{self._stem}")
+            self.attention.hide()
 
     @property
     def sounding(self) -> bool:
@@ -205,6 +213,7 @@ class StemStrip(Strip):
         open_ = not (self.dimmed or self.silenced or self.mute.lit)
         self.fader.light(open_)
         self.meter.light(open_)
+        self.attention.light(open_)
 
     def _switch(self, address: str, on: bool) -> None:
         self.switched.emit()

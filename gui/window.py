@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from pyqtgraph.Qt import QtCore, QtGui, QtWidgets
 
+from gui.attention import Attention
 from gui.button import Button, Latch
 from gui.client import Client
 from gui.meter import Meter
@@ -55,6 +56,7 @@ class Window(QtWidgets.QWidget):
         self.status = Status(client.name)
         self.bypass = Latch("BYPASS", WARNING, "B, hold space", pixels=30)
         self.spectrograms = {"input": Spectrogram("IN"), "output": Spectrogram("OUT")}
+        self.attention = Attention("the condition", "/telemetry/attention", NEUTRAL, height=26, title="attention")
         self.meters = {"input": Meter(NEUTRAL), "output": Meter(NEUTRAL)}
         self._preset = ""
         self._momentary = False
@@ -91,6 +93,7 @@ class Window(QtWidgets.QWidget):
             self._views.addWidget(self.spectrograms[where], row, 0)
             self._views.addWidget(self.meters[where], row, 1)
             self._views.setRowStretch(row, 1)
+        self._views.addWidget(self.attention, len(self.spectrograms), 0, 1, 2)
         self._preset_rows = QtWidgets.QGridLayout()
         self._body = QtWidgets.QWidget()
         self._grid = QtWidgets.QGridLayout(self._body)
@@ -129,7 +132,7 @@ class Window(QtWidgets.QWidget):
         self._rescale()
         self.setFocus()
         for address, values in list(self.client.values.items()):
-            if address.startswith(("/stem/", "/run")):
+            if address.startswith(("/stem/", "/run", "/attention")):
                 self._hear(address, values)
         self._show_audible()
 
@@ -173,6 +176,11 @@ class Window(QtWidgets.QWidget):
             self._show_audible()
         elif address.startswith("/telemetry/spectrum/"):
             self.spectrograms[address.rpartition("/")[2]].hear(values[0])
+        elif address == "/attention":
+            for attention in (self.attention, *(strip.attention for strip in self.strips)):
+                attention.expect(*(int(value) for value in values))
+        elif address == self.attention.address:
+            self.attention.hear(values)
         elif address in ("/telemetry/meter/input", "/telemetry/meter/output"):
             self.meters[address.rpartition("/")[2]].hear(float(values[0]), float(values[1]))
         else:
@@ -198,6 +206,8 @@ class Window(QtWidgets.QWidget):
         single = self.client.values.get("/run", ("",))[0] == "single"
         for strip in self.strips:
             strip.show_run(single)
+        if not single:
+            self.attention.hide()
 
     def _show_audible(self) -> None:
         soloed = any(strip.solo.lit for strip in self.strips)
@@ -211,6 +221,9 @@ class Window(QtWidgets.QWidget):
         if not answering:
             for meter in (*self.meters.values(), *(strip.meter for strip in self.strips)):
                 meter.hear(0.0, 0.0)
+            # Another separator may come back, which tells none.
+            for attention in (self.attention, *(strip.attention for strip in self.strips)):
+                attention.hide()
 
     def _tick(self) -> None:
         now = time.monotonic()
@@ -230,7 +243,7 @@ class Window(QtWidgets.QWidget):
         self._preset_rows.setSpacing(round(6 * unit))
         self._grid.setRowMinimumHeight(1, round(94 * unit))
         QtWidgets.QToolTip.setFont(font(16 * unit))
-        for part in (self.status, self._waiting, self.bypass, *self.strips, self.remainder, self.wet, *self.presets,
+        for part in (self.status, self._waiting, self.bypass, self.attention, *self.strips, self.remainder, self.wet, *self.presets,
                      *self.meters.values(), *self.spectrograms.values()):
             part.rescale(unit)
 

@@ -112,25 +112,28 @@ def live_masks(
 ) -> list[FrequencyMatrix]:
     """Return for every stem how LaSAFT-Live's mask answers to the music, between `cells` [n + 1] in Hz.
 
+    The source is the latent one that the stem attends to most, with its share.
     Values are d logit(gain) / d ln(power), averaged over `moments` of the demo song and both channels: how
     much further the mask at one frequency opens where the input at another is louder. Non-linear parts
-    are taken as they are at those moments.
+    are taken as they are at those moments; the mask is the network's own, before its share of the static one.
     """
     past, now = _heard(model, moments)
-    share = torch.from_numpy(overlaps(cells, band_edges(model))).float()
-    sums = share / torch.from_numpy(np.diff(band_edges(model))).float()
+    share = torch.from_numpy(overlaps(cells, band_edges(model))).to(past)
+    sums = share / torch.from_numpy(np.diff(band_edges(model))).to(past)
     means = share / share.sum(1, keepdim=True)
     with torch.no_grad():
-        _, state = model.trunk(past, torch.zeros(model.config.layers, moments, model.config.hidden))
+        _, state = model.trunk(past, past.new_zeros(model.config.layers, moments, model.config.hidden))
     now.requires_grad_()
     values, _ = model.trunk(now, state)
     found = []
     for index, stem in enumerate(stems):
-        condition = torch.eye(len(stems))[index].expand(moments, 1, 1, -1)
+        condition = torch.eye(len(stems)).to(past)[index].expand(moments, 1, 1, -1)
         gains = model.head.logits(values, condition)[:, 0, 0, 0].mean(1) @ means.T
         rows = [torch.autograd.grad(gain.sum(), now, retain_graph=True)[0] for gain in gains.unbind(1)]
         answers = torch.stack(rows).unflatten(-1, (3, -1)).sum(-2)[:, :, 0].mean(1) @ sums.T
-        found.append(FrequencyMatrix(stem, "", answers.numpy(), cells))
+        shares = model.attention(condition[:1, 0, 0])[0, 0]
+        source = f"{shares.max():.0%} source {shares.argmax() + 1}".replace("%", " %")
+        found.append(FrequencyMatrix(stem, source, answers.numpy(), cells))
     return found
 
 

@@ -144,9 +144,10 @@ def check_stems(stems: Sequence[str]) -> None:
         raise HostError(f"a separator needs at least one stem and each name once, not {list(stems)}")
 
 
-def controls_for(stems: Sequence[str]) -> dict[str, Control]:
+def controls_for(stems: Sequence[str], attends: tuple[int, int] | None = None) -> dict[str, Control]:
     """Return the table for `stems`, by address, in the order of the documentation.
 
+    `attends` are the layers and latent sources of the separator's attention; None where it tells none.
     Raises HostError where a stem's name cannot be part of an address.
     """
     check_stems(stems)
@@ -213,6 +214,18 @@ def controls_for(stems: Sequence[str]) -> dict[str, Control]:
         Control(f"/telemetry/spectrum/{name}", "telemetry", "b", "a byte per band, 30 Hz to 20 kHz, of -90 to 0 dBFS")
         for name in ("input", "output")
     ]
+    if attends is not None:
+        layers, latents = attends
+        table.append(
+            Control("/attention", "info", "ii", "layers that attend to latent sources, and sources of each", default=attends)
+        )
+        table += [
+            Control(
+                f"/telemetry/attention{end}", "telemetry", "f" * layers * latents,
+                f"share of each latent source, layer after layer, {note}",
+            )
+            for end, note in [("", "in single only"), *((f"/{stem}", f"for {stem}, in stems only") for stem in stems)]
+        ]
     by_address: dict[str, Control] = {}
     for control in table:
         by_address[control.address] = control
@@ -233,10 +246,10 @@ def below(prefix: str, address: str) -> bool:
     return not prefix or address == prefix or address.startswith(prefix + "/")
 
 
-def table_text(stems: Sequence[str]) -> str:
-    """Return the table for `stems` in columns, for a person to read."""
+def table_text(stems: Sequence[str], attends: tuple[int, int] | None = None) -> str:
+    """Return the table of `controls_for` in columns, for a person to read."""
     rows = [("address", "types", "access", "range", "unit", "default", "description")]
-    for control in controls_for(stems).values():
+    for control in controls_for(stems, attends).values():
         types = "".join(f"[{tag}]" for tag in control.tags) if control.optional else control.tags
         bounds = f"{control.range[0]:g}..{control.range[1]:g}" if control.range else ""
         default = " ".join(str(v) for v in control.default) if control.kind == "setting" else ""

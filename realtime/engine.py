@@ -195,6 +195,11 @@ class Engine:
         return self._condition
 
     @property
+    def attention(self) -> np.ndarray | None:
+        """The attention under that condition, float32 [streams, layers, latents]; None where the separator tells none."""
+        return self._lanes[0].runner.attention
+
+    @property
     def start(self) -> int:
         """The position of the first sample of `master`."""
         return self.end - self.step - self.lookahead - (self.mode.synthesis - self.mode.hop)

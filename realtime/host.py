@@ -39,10 +39,10 @@ class Host:
         show: bool = False,
         say: Callable[[str], object] = lambda sentence: None,
     ) -> None:
-        metadata = Separator.load(plan.separator).metadata
+        separator = Separator.load(plan.separator)
         # The port first: a second host must fail before it touches the sound.
         link = _LateLink()
-        self.state = ControlState(metadata.stems, link)
+        self.state = ControlState(separator.metadata.stems, link, attends=separator.attends)
         if preset is not None:
             self.state.set("/preset", preset)
         self.server = OscServer(self.state, osc.host, osc.port)

@@ -134,6 +134,8 @@ def telemetry_values(snapshot: Telemetry, late: int) -> dict[str, tuple[Value, .
     values |= {f"/telemetry/{name}": (min(count, LARGEST_INT),) for name, count in counts.items()}
     values |= {f"/telemetry/meter/{name}": tuple(pair) for name, pair in snapshot.meters.items()}
     values |= {f"/telemetry/spectrum/{name}": (data,) for name, data in snapshot.spectra.items()}
+    for name, weights in snapshot.attention.items():
+        values[f"/telemetry/attention/{name}" if name else "/telemetry/attention"] = weights
     return values
 
 

@@ -8,6 +8,9 @@ a state; `width` is the number of stem names. A state of zeros is the start of a
 With M frames a call and a look-ahead of L, slot j of the estimate of call k is the result for frame
 k M + j - L, zeros where that is negative. A separator that looks ahead may have one more input, `valid`
 [1]: 1 while the call's frames belong to the signal, 0 for the calls (of zeros) that bring out its end.
+
+A separator whose layers attend to latent sources may have one more output, `attention` [stems, layers, latents]:
+how much each of the layers takes of each latent source under the condition of the call; sums to 1 in every layer.
 """
 
 from __future__ import annotations
@@ -46,7 +49,10 @@ class State:
 
 
 class Separator:
-    """A separator file that has been checked: `path`, `metadata`, the shapes of its `states`, and `takes_valid`."""
+    """A separator file that has been checked: `path`, `metadata`, the shapes of its `states`, and `takes_valid`.
+
+    `attends` are the numbers of layers and of latent sources of its `attention`; None where it gives none.
+    """
 
     def __init__(
         self,
@@ -55,12 +61,14 @@ class Separator:
         metadata: Metadata,
         states: tuple[State, ...],
         takes_valid: bool,
+        attends: tuple[int, int] | None,
         providers: tuple[str, ...],
     ) -> None:
         self.path = path
         self.metadata = metadata
         self.states = states
         self.takes_valid = takes_valid
+        self.attends = attends
         self._model = model
         self._providers = providers
 
@@ -82,10 +90,10 @@ class Separator:
             if text is None:
                 raise HostError(f"it carries no metadata under the key '{KEY}'")
             metadata = Metadata.from_json(text)
-            states, takes_valid = _check(session, metadata)
+            contract = _check(session, metadata)
         except HostError as error:
             raise HostError(f"separator {path} was not loaded: {error}") from None
-        return cls(path, model, metadata, states, takes_valid, tuple(providers))
+        return cls(path, model, metadata, *contract, tuple(providers))
 
     def runner(self, stems: int, frames: int | None = None) -> Runner:
         """Return a runner for `stems` conditions at a time: 1 in single, all of them in stems.
@@ -106,7 +114,8 @@ class Runner:
 
     The arrays are the network's own memory, float32: `mixture` [1, 2*channels, frames, bins],
     `condition` [stems, width] (all zeros at first), `valid` [1] (1 at first, and without effect on a
-    separator that does not take it) and `estimate` [stems, 2*channels, frames, bins].
+    separator that does not take it), `estimate` [stems, 2*channels, frames, bins] and `attention`
+    [stems, layers, latents], None where the separator gives none.
     Not to be used from two threads at a time. Call `flush_denormals` first on the thread that runs it.
     """
 
@@ -117,15 +126,24 @@ class Runner:
         self.condition = np.zeros((stems, len(metadata.stems)), np.float32)
         self.valid = np.ones(1, np.float32)
         self.estimate = np.zeros((stems, *shape), np.float32)
+        attends = separator.attends
+        self.attention = None if attends is None else np.zeros((stems, *attends), np.float32)
         self.providers: tuple[str, ...] = tuple(session.get_providers())
         self._session = session
         self._takes_valid = separator.takes_valid
-        self._states = [[state.zeros(stems) for state in separator.states] for _ in range(2)]
-        # Two sets, so that no state is ever read and written in one run, and none is copied between runs.
-        self._bindings = [self._bind(self._states[turn], self._states[1 - turn]) for turn in range(2)]
-        self._turn = 0
+        value = _onnxruntime().OrtValue.ortvalue_from_numpy
+        # One more place for each state than calls until it comes back, so that none is ever read and written in
+        # one run, and none is copied between runs.
+        ages = metadata.ages or (1,) * len(separator.states)
+        pairs = list(zip(separator.states, ages, strict=True))
+        self._states = [[state.zeros(stems) for _ in range(age + 1)] for state, age in pairs]
+        self._values = [[value(place) for place in places] for places in self._states]
+        self._bindings = [self._bind(turn) for turn in range(2)]
+        # The two bindings serve the states that come back after one call; those of others move on by one place a call.
+        self._aged = [index for index, age in enumerate(ages) if age > 1]
+        self._call = 0
 
-    def _bind(self, before: list[np.ndarray], after: list[np.ndarray]) -> onnxruntime.IOBinding:
+    def _bind(self, call: int) -> onnxruntime.IOBinding:
         value = _onnxruntime().OrtValue.ortvalue_from_numpy
         binding = self._session.io_binding()
         binding.bind_ortvalue_input("mixture", value(self.mixture))
@@ -133,15 +151,24 @@ class Runner:
         if self._takes_valid:
             binding.bind_ortvalue_input("valid", value(self.valid))
         binding.bind_ortvalue_output("estimate", value(self.estimate))
-        for index, (source, target) in enumerate(zip(before, after, strict=True)):
-            binding.bind_ortvalue_input(f"state_{index}", value(source))
-            binding.bind_ortvalue_output(f"next_state_{index}", value(target))
+        if self.attention is not None:
+            binding.bind_ortvalue_output("attention", value(self.attention))
+        for index in range(len(self._values)):
+            self._bind_state(binding, index, call)
         return binding
+
+    def _bind_state(self, binding: onnxruntime.IOBinding, index: int, call: int) -> None:
+        places = self._values[index]
+        binding.bind_ortvalue_input(f"state_{index}", places[(call + 1) % len(places)])
+        binding.bind_ortvalue_output(f"next_state_{index}", places[call % len(places)])
 
     def run(self) -> None:
         """Compute `estimate` from `mixture` and `condition` and move the states on by `frames`."""
-        self._session.run_with_iobinding(self._bindings[self._turn])
-        self._turn ^= 1
+        binding = self._bindings[self._call % 2]
+        for index in self._aged:
+            self._bind_state(binding, index, self._call)
+        self._session.run_with_iobinding(binding)
+        self._call += 1
 
     def reset(self) -> None:
         """Return to the start of a stream: what follows replays bit-exactly."""
@@ -149,7 +176,7 @@ class Runner:
             for state in states:
                 state.fill(0)
         self.valid.fill(1)
-        self._turn = 0
+        self._call = 0
 
     def finite(self) -> bool:
         """Return whether the last estimate is free of infinities and NaN (which states would carry on)."""
@@ -221,15 +248,19 @@ def _session(
         raise HostError(f"it is not an ONNX file this ONNX Runtime ({ort.__version__}) can open ({reason})") from None
 
 
-def _check(session: onnxruntime.InferenceSession, metadata: Metadata) -> tuple[tuple[State, ...], bool]:
-    """Return the states of a session that keeps the contract that `metadata` states, and whether it takes `valid`."""
+def _check(
+    session: onnxruntime.InferenceSession, metadata: Metadata
+) -> tuple[tuple[State, ...], bool, tuple[int, int] | None]:
+    """Return the states of a session that keeps the contract that `metadata` states, whether it takes `valid`, and
+    the layers and latent sources of its attention."""
     inputs = {value.name: value for value in session.get_inputs()}
     outputs = {value.name: value for value in session.get_outputs()}
     count = sum(name.startswith("state_") for name in inputs)
     takes_valid = "valid" in inputs
     extra = ["valid"] if takes_valid else []
     _names("inputs", inputs, ["mixture", "condition", *extra, *(f"state_{index}" for index in range(count))])
-    _names("outputs", outputs, ["estimate", *(f"next_state_{index}" for index in range(count))])
+    more = ["attention"] if "attention" in outputs else []
+    _names("outputs", outputs, ["estimate", *more, *(f"next_state_{index}" for index in range(count))])
     for name, value in (inputs | outputs).items():
         if value.type != "tensor(float)":
             raise HostError(f"'{name}' is of type {value.type}, where the contract wants float32")
@@ -239,6 +270,7 @@ def _check(session: onnxruntime.InferenceSession, metadata: Metadata) -> tuple[t
     _shape(outputs["estimate"], [STEMS, *spectrum])
     if takes_valid:
         _shape(inputs["valid"], [1])
+    attends = _attends(outputs["attention"]) if more else None
     states = []
     for index in range(count):
         shape = inputs[f"state_{index}"].shape
@@ -247,7 +279,19 @@ def _check(session: onnxruntime.InferenceSession, metadata: Metadata) -> tuple[t
             raise HostError(f"'state_{index}' is {_shown(shape)}, where only its first dimension may be '{STEMS}'")
         _shape(outputs[f"next_state_{index}"], shape)
         states.append(State((1, *shape[1:]) if per_stem else tuple(shape), per_stem))
-    return tuple(states), takes_valid
+    if metadata.ages and len(metadata.ages) != len(states):
+        raise HostError(f"metadata field 'ages' has {len(metadata.ages)} entries for {len(states)} states")
+    return tuple(states), takes_valid, attends
+
+
+def _attends(attention) -> tuple[int, int]:
+    stems, *sizes = attention.shape or [None]
+    if stems != STEMS or len(sizes) != 2 or not all(isinstance(size, int) and size > 0 for size in sizes):
+        raise HostError(
+            f"'attention' is {_shown(attention.shape)}, where the contract wants [{STEMS}, layers, latents], "
+            "the last two of fixed size"
+        )
+    return sizes[0], sizes[1]
 
 
 def _names(kind: str, found: dict, wanted: list[str]) -> None:

@@ -67,14 +67,21 @@ class _Scheduled:
 class ControlState:
     """The values of all controls of a host with `stems`; every change becomes one Mix for `link`.
 
-    The engine is given nothing at construction: start it with `mix`. `clock` returns seconds since 1970.
-    All methods may be called from any thread. Raises HostError for stems that OSC cannot address.
+    The engine is given nothing at construction: start it with `mix`. `clock` returns seconds since 1970;
+    `attends` are the layers and latent sources of the separator's attention. All methods may be called
+    from any thread. Raises HostError for stems that OSC cannot address.
     """
 
-    def __init__(self, stems: Sequence[str], link: Link, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        stems: Sequence[str],
+        link: Link,
+        clock: Callable[[], float] = time.time,
+        attends: tuple[int, int] | None = None,
+    ) -> None:
         self.stems = tuple(stems)
         self.link = link
-        self.controls = controls_for(stems)
+        self.controls = controls_for(stems, attends)
         self.late = 0
         self._presets = presets_for(stems)
         self._stem_addresses = [(f"/stem/{stem}/gain", f"/stem/{stem}/mute", f"/stem/{stem}/solo") for stem in stems]

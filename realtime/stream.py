@@ -269,5 +269,13 @@ class Stream:
             load=self.work.percentile(0.5) * self.rate / self.chain.hop,
             meters={name: meter.read() for name, meter in self._meters.items()},
             spectra={name: view.read() for name, view in self._spectra.items()},
+            attention=self._attention(),
             clock=self._clock,
         )
+
+    def _attention(self) -> dict[str, tuple[float, ...]]:
+        engine, weights = self.engine, self.engine.attention
+        if weights is None:
+            return {}
+        names = engine.names if engine.run == "stems" else ("",)
+        return {name: tuple(row.ravel().tolist()) for name, row in zip(names, weights, strict=True)}

@@ -16,7 +16,8 @@ class Telemetry:
     p99, p99.9 and max of the time a hop took; a hop not ready after `deadline_ms` is a miss. `load` is the
     median work over the hop's duration. `meters` maps "input", "output" and, in stems, each stem to
     (peak, rms), linear. `spectra` maps "input" and "output" to 128 bytes, log-spaced bands from
-    30 Hz to 20 kHz, 0 = -90 dBFS or less, 255 = 0 dBFS. `clock` pairs an input position with the
+    30 Hz to 20 kHz, 0 = -90 dBFS or less, 255 = 0 dBFS. `attention` maps each stem, in single "", to how much
+    the separator's layers take of each latent source, latents changing fastest. `clock` pairs an input position with the
     wall-clock time, seconds since 1970, at which its sample was taken in.
     """
 
@@ -33,6 +34,7 @@ class Telemetry:
     load: float
     meters: dict[str, tuple[float, float]] = field(default_factory=dict)
     spectra: dict[str, bytes] = field(default_factory=dict)
+    attention: dict[str, tuple[float, ...]] = field(default_factory=dict)
     clock: tuple[int, float] | None = None
 
     def position_at(self, wall: float) -> int | None:

@@ -699,7 +699,7 @@ def test_what_is_asked_for_while_a_source_is_read_ahead_is_not_lost(smear, monke
 
     states = []
     make = host_module.ControlState
-    monkeypatch.setattr(host_module, "ControlState", lambda *given: states.append(make(*given)) or states[0])
+    monkeypatch.setattr(host_module, "ControlState", lambda *given, **named: states.append(make(*given, **named)) or states[0])
     monkeypatch.setattr(host_module, "RemoteEngine", Engine)
     host = host_module.Host(plan_for(smear(4, 37), "demo"), host_module.OscAddress(port=free_port()), say=said.append)
     host.stop()

@@ -323,6 +323,24 @@ def test_the_window_starts_in_single_when_the_host_does(qtbot):
     host.close()
 
 
+def test_attention_is_shown_where_the_host_tells_it(qtbot, host, window):
+    assert not any(strip.attention.isVisible() for strip in window.strips)
+    host.put("/attention", 2, 3)
+    host.tell("/telemetry/attention/drums", 1.0, 0.0, 0.0, 0.5, 0.5, 0.0)
+    qtbot.waitUntil(lambda: window.strips[1].attention.isVisible())
+    assert window.strips[1].attention.shares == [(0.75, 1.0), (0.25, 0.5), (0.0, 0.0)]
+    assert not window.strips[0].attention.isVisible()
+    host.tell("/telemetry/attention/drums", 1.0)
+    host.put("/run", "single")
+    host.tell("/telemetry/attention", 0.0, 0.0, 1.0, 0.0, 0.0, 1.0)
+    qtbot.waitUntil(lambda: window.attention.isVisible())
+    assert not window.strips[1].attention.isVisible()
+    assert window.attention.shares == [(0.0, 0.0), (0.0, 0.0), (1.0, 1.0)]
+    assert not window.grab().isNull()
+    host.put("/run", "stems")
+    qtbot.waitUntil(lambda: not window.attention.isVisible())
+
+
 def test_a_vanished_host_is_shown_and_a_returned_one_is_taken_up(qtbot, host, window):
     host.answering = False
     qtbot.waitUntil(lambda: "host not answering" in window.status.text)
@@ -342,7 +360,9 @@ def test_garbage_does_not_hurt(qtbot, host, window):
     for address, values in (("/stem/vocals/gain", ("loud",)), ("/stem/vocals/gain", ()), ("/telemetry/work", ("x",)),
                             ("/telemetry/spectrum/input", (b"short",)), ("/telemetry/spectrum/nowhere", (bytes(128),)),
                             ("/telemetry/meter/drums", (0.1,)), ("/telemetry/load", (float("nan"),)),
-                            ("/stem/bass/gain", (float("nan"),)), ("/telemetry/misses", (float("inf"),)), ("/stems", ())):
+                            ("/stem/bass/gain", (float("nan"),)), ("/telemetry/misses", (float("inf"),)), ("/stems", ()),
+                            ("/attention", (0, 0)), ("/attention", ("x",)), ("/telemetry/attention", ("x",)),
+                            ("/telemetry/attention/bass", ())):
         host.tell(address, *values)
     host.put("/stem/vocals/gain", 0.4)
     qtbot.waitUntil(lambda: window.strips[0].fader.value == pytest.approx(0.4))
