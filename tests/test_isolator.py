@@ -10,6 +10,7 @@ import soundfile
 
 import run_live
 from models.crossover import BANDS, CROSSOVERS, band_gains
+from realtime.errors import HostError
 from realtime.latency import MODE_NAMES
 from realtime.library import SHIPPED
 from realtime.offline import separate_array
@@ -131,7 +132,7 @@ def test_a_file_is_separated_into_its_bands(tmp_path, latency):
 
 
 def test_the_baseline_of_the_evaluation_has_the_same_bands():
-    from models.evaluate import bands_of
+    from models.evaluate.baselines import bands_of
 
     audio = np.random.default_rng(2).standard_normal((RATE, 2))
     found = np.fft.rfft(bands_of(audio), axis=1)
@@ -139,16 +140,8 @@ def test_the_baseline_of_the_evaluation_has_the_same_bands():
     np.testing.assert_allclose(found, wanted, atol=1e-9)
 
 
-def test_the_evaluation_refuses_a_separator_whose_stems_have_no_reference(monkeypatch, capsys):
-    from models import evaluate
+def test_the_evaluation_refuses_a_separator_whose_stems_have_no_reference(tmp_path):
+    from models.evaluate.contestant import contestant
 
-    class Corpus:
-        def __init__(self, folder):
-            self.excerpts = lambda split: []
-            self.songs = lambda split: []
-
-    monkeypatch.setattr(evaluate, "Corpus", Corpus)
-    monkeypatch.setattr(evaluate, "fit_isolator", lambda corpus: {})
-    monkeypatch.setattr("sys.argv", ["evaluate", "--data", ".", "--model", "isolator"])
-    assert evaluate.main() == 1
-    assert "gives 'high', and the corpus has only vocals, drums, bass, other" in capsys.readouterr().err
+    with pytest.raises(HostError, match="gives 'high', and the corpus has only vocals, drums, bass, other"):
+        contestant("isolator", tmp_path)

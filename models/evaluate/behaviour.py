@@ -91,7 +91,9 @@ def behaviour(estimate: Estimator, names: tuple[str, ...], excerpts: list[Stems]
 def _after(estimate: Estimator, stems: Stems) -> float:
     """Return the level of the loudest stem in the last second of the silence after music, in dBFS."""
     padded = {name: np.pad(audio[: 4 * RATE], ((0, AFTER), (0, 0))) for name, audio in stems.items()}
-    last = [np.square(part[-RATE:], dtype=np.float64).mean() for part in estimate(sum(padded.values()), padded).values()]
+    last = [
+        np.square(part[-RATE:], dtype=np.float64).mean() for part in estimate(sum(padded.values()), padded).values()
+    ]
     return decibels(float(max(last)))
 
 
@@ -140,11 +142,9 @@ def mid_note(one: np.ndarray, other: np.ndarray, random: np.random.Generator) ->
 
 def _settles(difference: np.ndarray, mixture: np.ndarray, at: int) -> float:
     """Return after how many ms `difference` stays below SETTLED dB of the mixture's mean level after `at`."""
-    count = (len(difference) - at) // BLOCK
+    count = max(1, (len(difference) - at) // BLOCK)
     blocks = np.square(difference[at : at + count * BLOCK], dtype=np.float64).reshape(count, -1).sum(1)
-    limit = np.square(mixture[at:], dtype=np.float64).mean() * blocks.size and (
-        10 ** (SETTLED / 10) * np.square(mixture[at : at + count * BLOCK], dtype=np.float64).sum() / count
-    )
+    limit = 10 ** (SETTLED / 10) * np.square(mixture[at : at + count * BLOCK], dtype=np.float64).sum() / count
     loud = np.nonzero(blocks > limit)[0]
     return 1000 * BLOCK / RATE * (int(loud[-1]) + 1 if len(loud) else 0)
 

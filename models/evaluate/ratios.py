@@ -15,9 +15,7 @@ _CHUNK = 1 << 20
 
 def energy(audio: np.ndarray) -> float:
     """Return the sum of squares of `audio` [samples, channels], in double precision, without a copy of it all."""
-    return float(
-        sum(np.square(audio[at : at + _CHUNK], dtype=np.float64).sum() for at in range(0, len(audio), _CHUNK))
-    )
+    return float(sum(np.square(audio[at : at + _CHUNK], dtype=np.float64).sum() for at in range(0, len(audio), _CHUNK)))
 
 
 def decibels(part: float, whole: float = 1.0) -> float:
