@@ -474,7 +474,7 @@ def test_arguments_beside_a_file_go_before_those_in_it(tmp_path, monkeypatch):
     monkeypatch.setattr(models.checkpoint, "export_separator", lambda *values: written.append(values))
     assert import_checkpoint(tmp_path / "a.ckpt", "mine", tmp_path, tmp_path / "a.json") == tmp_path / "mine.onnx"
     ((separator, metadata, _),) = written
-    assert (metadata.architecture, metadata.stems, metadata.frames) == ("tfc_tdf", ("drums",), 4)
+    assert (metadata.architecture, metadata.stems, metadata.frames) == ("tfc-tdf", ("drums",), 4)
     assert any(isinstance(module, nn.Tanh) for module in separator.modules())
 
 
