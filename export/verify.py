@@ -146,6 +146,9 @@ def _computed(module: torch.nn.Module, mixtures: np.ndarray, conditions: np.ndar
     ages = getattr(module, "ages", ()) or (1,) * len(states)
     waiting = [deque([state] * age) for state, age in zip(states, ages, strict=True)]
     estimates = []
+    # One thread: several wait for each other at every layer, which takes many times as long where a core is busy.
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
     with torch.inference_mode():
         for mixture, condition in zip(mixtures, conditions, strict=True):
             inputs = [torch.from_numpy(mixture).to(dtype), torch.from_numpy(condition).to(dtype)]
@@ -155,6 +158,7 @@ def _computed(module: torch.nn.Module, mixtures: np.ndarray, conditions: np.ndar
             for queue, state in zip(waiting, states, strict=True):
                 queue.append(state)
             estimates.append(estimate.double().numpy())
+    torch.set_num_threads(threads)
     return np.stack(estimates)
 
 
