@@ -48,7 +48,7 @@ class _Lane:
         self.synthesis = Synthesis(
             synthesis_window(window, mode.hop, mode.synthesis), mode.hop, meta.n_fft, streams, meta.channels
         )
-        self.runner = separator.runner(streams)
+        self.runner = separator.runner(streams, interleave=mode.interleave)
         self._hop, self._frames = mode.hop, meta.frames
         self._finals = None
         if meta.frames > 1:

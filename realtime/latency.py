@@ -17,15 +17,22 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True)
 class Mode:
-    """A latency mode: `hop` and `synthesis` window in samples, `analysis` window by name."""
+    """A latency mode: `hop` and `synthesis` window in samples, `analysis` window by name.
+
+    A network with state lives in the time scale of the hop it was trained at. Where a mode's hop is that hop divided
+    by `interleave`, as many states take turns, and each of them sees frames as far apart as in training.
+    """
 
     hop: int
     synthesis: int
     analysis: str = "hann"
+    interleave: int = 1
 
     def __post_init__(self) -> None:
         if not 0 < self.hop < self.synthesis:
             raise ValueError(f"a mode needs 0 < hop < synthesis, not hop {self.hop} and synthesis {self.synthesis}")
+        if self.interleave < 1:
+            raise ValueError(f"a mode interleaves at least one state, not {self.interleave}")
 
 
 MODE_NAMES = ("safe", "low", "lower", "extreme")

@@ -90,6 +90,9 @@ class Metadata:
                 synthesis_window(analysis_window(mode.analysis, self.n_fft), mode.hop, mode.synthesis)
             except ValueError as error:
                 raise HostError(f"metadata field 'modes.{name}' names windows that cannot be built: {error}") from None
+            # A call's frames see one state, one after the other.
+            alone = mode.interleave == 1 or (self.frames == 1 and self.lookahead == 0)
+            _clause(alone, f"modes.{name}.interleave", mode.interleave, "1 where calls take or wait for several frames")
         _clause(isinstance(self.quality, dict), "quality", self.quality, "dB per mode and stem")
         for name, scores in self.quality.items():
             known = name in self.modes and isinstance(scores, dict) and set(scores) <= set(self.stems)
@@ -169,10 +172,16 @@ def _modes(value: object) -> dict[str, Mode]:
             and _whole(entry.get("hop"), 1)
             and _whole(entry.get("synthesis"), 1)
             and isinstance(entry.get("analysis"), str)
+            and _whole(entry.get("interleave", 1), 1)  # younger than the format
         )
-        _clause(kept, f"modes.{name}", entry, "hop and synthesis in samples and the name of an analysis window")
+        _clause(
+            kept,
+            f"modes.{name}",
+            entry,
+            "hop and synthesis in samples, the name of an analysis window, and by how many states it interleaves",
+        )
         try:
-            modes[name] = Mode(entry["hop"], entry["synthesis"], entry["analysis"])
+            modes[name] = Mode(entry["hop"], entry["synthesis"], entry["analysis"], entry.get("interleave", 1))
         except ValueError as error:
             raise HostError(f"metadata field 'modes.{name}': {error}") from None
     return modes

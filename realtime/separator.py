@@ -95,10 +95,11 @@ class Separator:
             raise HostError(f"separator {path} was not loaded: {error}") from None
         return cls(path, model, metadata, *contract, tuple(providers))
 
-    def runner(self, stems: int, frames: int | None = None) -> Runner:
+    def runner(self, stems: int, frames: int | None = None, interleave: int = 1) -> Runner:
         """Return a runner for `stems` conditions at a time: 1 in single, all of them in stems.
 
-        `frames` may name the frames per call, which the file fixes. Raises HostError where it differs.
+        `interleave` states take turns, as a mode asks for. `frames` may name the frames per call, which the file
+        fixes. Raises HostError where it differs.
         """
         if stems < 1:
             raise HostError(f"a separator runs at least one condition at a time, not {stems}")
@@ -106,7 +107,7 @@ class Separator:
             raise HostError(
                 f"separator '{self.metadata.name}' takes {self.metadata.frames} frames per call, not {frames}"
             )
-        return Runner(self, stems, _session(self._model, self._providers, stems=stems))
+        return Runner(self, stems, interleave, _session(self._model, self._providers, stems=stems))
 
 
 class Runner:
@@ -119,7 +120,9 @@ class Runner:
     Not to be used from two threads at a time. Call `flush_denormals` first on the thread that runs it.
     """
 
-    def __init__(self, separator: Separator, stems: int, session: onnxruntime.InferenceSession) -> None:
+    def __init__(
+        self, separator: Separator, stems: int, interleave: int, session: onnxruntime.InferenceSession
+    ) -> None:
         metadata = separator.metadata
         shape = (2 * metadata.channels, metadata.frames, metadata.bins)
         self.mixture = np.zeros((1, *shape), np.float32)
@@ -134,7 +137,7 @@ class Runner:
         value = _onnxruntime().OrtValue.ortvalue_from_numpy
         # One more place for each state than calls until it comes back, so that none is ever read and written in
         # one run, and none is copied between runs.
-        ages = metadata.ages or (1,) * len(separator.states)
+        ages = [age * interleave for age in metadata.ages or (1,) * len(separator.states)]
         pairs = list(zip(separator.states, ages, strict=True))
         self._states = [[state.zeros(stems) for _ in range(age + 1)] for state, age in pairs]
         self._values = [[value(place) for place in places] for places in self._states]

@@ -115,6 +115,11 @@ def test_metadata_survives_its_json():
         ({"modes": {"low": {"hop": 4, "synthesis": 8, "analysis": "kaiser"}}}, "unknown analysis window"),
         ({"modes": {"low": {"hop": 4, "synthesis": 32, "analysis": "hann"}}}, "longer than the frame"),
         ({"modes": {"low": {"hop": 3, "synthesis": 8, "analysis": "hann"}}}, "multiple of the hop"),
+        ({"modes": {"low": {"hop": 4, "synthesis": 8, "analysis": "asymmetric-4", "interleave": 0}}}, "'modes.low'"),
+        (
+            {"frames": 2, "modes": {"low": {"hop": 4, "synthesis": 8, "analysis": "asymmetric-4", "interleave": 2}}},
+            "'modes.low.interleave'",
+        ),
         ({"quality": {"safe": {"vocals": 1.0}}}, "'quality.safe'"),
         ({"quality": {"low": {"piano": 1.0}}}, "'quality.low'"),
         ({"quality": {"low": {"vocals": "good"}}}, "'quality.low'"),
@@ -228,6 +233,36 @@ def test_reset_replays_bit_exactly(tiny):
     first = play()
     runner.reset()
     np.testing.assert_array_equal(play(), first)
+
+
+@pytest.mark.parametrize("interleave", [2, 3])
+def test_interleaved_states_are_as_many_streams_taking_turns(tiny, interleave):
+    runner, alone = tiny.runner(2, interleave=interleave), [tiny.runner(2) for _ in range(interleave)]
+    frames = np.random.default_rng(0).standard_normal((13, 1, *SPECTRUM)).astype(np.float32)
+
+    def play() -> list[np.ndarray]:
+        heard = []
+        for frame in frames:
+            runner.mixture[:], runner.condition[:] = frame, frame[0, 0, 0, :2]
+            runner.run()
+            heard.append(runner.estimate.copy())
+        return heard
+
+    first = play()
+    for turn, frame in enumerate(frames):
+        one = alone[turn % interleave]
+        one.mixture[:], one.condition[:] = frame, frame[0, 0, 0, :2]
+        one.run()
+        np.testing.assert_array_equal(first[turn], one.estimate)
+    runner.reset()
+    np.testing.assert_array_equal(play(), first)
+
+
+def test_a_mode_tells_how_many_states_take_turns():
+    modes = {"lower": Mode(4, 8, "asymmetric-4", interleave=2)}
+    assert Metadata.from_json(edited(modes={name: vars(mode) for name, mode in modes.items()})).modes == modes
+    before = {"low": {"hop": 4, "synthesis": 8, "analysis": "asymmetric-4"}}
+    assert Metadata.from_json(edited(modes=before)).modes["low"].interleave == 1
 
 
 def test_two_runners_do_not_share_state(tiny):

@@ -85,6 +85,9 @@ def curves(report: Report) -> str:
             low, high = axis.get_ylim()
             axis.set_ylim(min(low, (low + high - 1) / 2), max(high, (low + high + 1) / 2))
             axis.set_xscale("log")
+            # Costs that hardly differ are not to look far apart.
+            left, right = axis.get_xlim()
+            axis.set_xlim(left / 1.5, right * 1.5)
             axis.grid(alpha=0.3)
             axis.set_xlabel(axis_name)
             _plain_ticks(axis)

@@ -75,7 +75,8 @@ def _quality(figures: SetFigures, report: Report) -> Figures:
         columns=("", *STEMS, "mean", *STEMS, "mean"),
         groups=(("whole", 5), ("v4", 5)),
         rows=tuple((label, *cells(row)) for label, row in figures.rows.items()),
-        note="whole: of the whole signal. v4: BSS Eval version 4, the median over seconds.",
+        note="whole: of the whole signal. v4: BSS Eval version 4, the median over the seconds in which no stem is digital "
+        "silence, though one may be too faint to hear, as most are in most of a whole song.",
     )
 
 
