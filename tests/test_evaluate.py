@@ -5,25 +5,31 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import soundfile
+from conftest import ROOT
 
 from models.data.corpus import RATE, STEMS
 from models.evaluate import __main__ as command
 from models.evaluate import behaviour as manners
+from models.evaluate import card as cards
+from models.evaluate import evaluation, pictures
 from models.evaluate.baselines import bands_of, fit_isolator, ideal_mask, isolator, mixture_itself
 from models.evaluate.behaviour import behaviour, mid_note, switching
 from models.evaluate.bss import bss_eval, museval_metrics
 from models.evaluate.cache import Cache
+from models.evaluate.card import markdown
 from models.evaluate.contestant import contestant, told_apart
 from models.evaluate.costs import costs_of, delay_ms, read_bench
-from models.evaluate.evaluation import score
+from models.evaluate.evaluation import RowFigures, SetFigures, mean_over_stems, score
 from models.evaluate.playing import conditioned, streaming
 from models.evaluate.ratios import FLOOR, decibels, frame_sdr, sdr
-from models.evaluate.rows import separator_rows
+from models.evaluate.report import Report, Source, command_of, read_report, text_of
+from models.evaluate.rows import Row, separator_rows
 from models.evaluate.tracks import at_equal_loudness, fullest, material
 from realtime.errors import HostError
 from realtime.library import find_separator
@@ -159,7 +165,8 @@ def test_an_estimate_of_one_stem_is_measured_against_the_sum_of_the_others():
 def test_equal_loudness_keeps_the_loudest_stem_and_silence():
     stems = song(6)
     quiet = stems | {"vocals": 0.01 * stems["vocals"], "other": 0 * stems["other"]}
-    level = at_equal_loudness(quiet)
+    level = at_equal_loudness(quiet | {"bass": 1e-5 * quiet["bass"]})
+    assert level["bass"].std() < 1e-5, "what codecs leave of silence is not music"
     assert level["vocals"].std() == pytest.approx(level["drums"].std(), rel=1e-3)
     assert not level["other"].any()
 
@@ -175,6 +182,22 @@ def test_the_streamed_estimate_is_what_the_host_separates(four):
     mode = four.metadata.modes["low"]
     estimates = streaming(four, mode)(audio, {})
     assert np.array_equal(np.stack(list(estimates.values())), separate_array(four, mode, audio))
+
+
+@pytest.mark.parametrize("mode", ["safe", "low", "lower", "extreme"])
+def test_an_estimate_lies_where_the_mixture_does_to_the_last_sample(identity, mode):
+    separator, audio = Separator.load(identity), sum(song(21, 0.3).values())
+    (estimate,) = streaming(separator, separator.metadata.modes[mode])(audio, {}).values()
+    np.testing.assert_allclose(estimate, audio, atol=1e-5)
+
+
+def test_an_estimate_that_looks_ahead_lies_where_the_mixture_does(tmp_path):
+    smear = pytest.importorskip("test_lookahead").write_smear(tmp_path / "smear.onnx", frames=4, lookahead=9)
+    separator, audio = Separator.load(smear), sum(song(22, 0.3).values())
+    for mode in separator.metadata.modes.values():
+        first = separator.metadata.stems[0]
+        np.testing.assert_allclose(streaming(separator, mode)(audio, {})[first], audio, atol=1e-5)
+        np.testing.assert_allclose(conditioned(separator, mode, audio, [(0, first)]), audio, atol=1e-5)
 
 
 def test_a_condition_alone_gives_its_stem_where_it_was(four):
@@ -298,6 +321,19 @@ def test_a_cache_computes_once_and_anew_for_another_key(tmp_path):
     assert Cache(None).get(("score", "a"), lambda: 7) == 7
 
 
+def test_a_change_of_the_code_measures_anew(tmp_path, monkeypatch):
+    Cache(tmp_path).get(("score",), lambda: 1)
+    assert Cache(tmp_path).get(("score",), lambda: 2) == 1
+    monkeypatch.setattr("models.evaluate.cache.code_hash", lambda: "changed")
+    assert Cache(tmp_path).get(("score",), lambda: 3) == 3
+
+
+def test_what_cannot_be_kept_is_measured_all_the_same(tmp_path):
+    cache = Cache(tmp_path / "cache")
+    (tmp_path / "cache").rmdir()
+    assert cache.get(("score",), lambda: 1) == 1
+
+
 def test_every_output_carries_figures_seed_and_the_hash_of_the_weights(run, songs, four_stems, tmp_path):
     pytest.importorskip("matplotlib", reason="needs the train extra")
     soundfile.write(tmp_path / "band.wav", sum(song(20, 1).values()), RATE)
@@ -311,6 +347,14 @@ def test_every_output_carries_figures_seed_and_the_hash_of_the_weights(run, song
     for text in (printed, page):
         assert separator.metadata.weights in text and "seed 3" in text
     assert document["weights"] == {"four": separator.metadata.weights} and document["seed"] == 3
+    assert document["rows"]["four, low"]["weights"] == separator.metadata.weights
+    assert document["command"].startswith("python -m models.evaluate --data songs0 --model four.onnx --seed 3 ")
+    assert document["machine"].keys() >= {"numpy", "onnxruntime", "soundfile", "soxr"} and len(document["code"]) == 64
+    assert document["behaviour_on"] == ["test/c"] and len(document["sets"]["first 2 songs"]["audio"]) == 64
+    again = read_report(tmp_path / "out" / "figures.json")
+    assert text_of(again.document()) == (tmp_path / "out" / "figures.json").read_text()
+    assert all(f"| {stem} |" in markdown(again) for stem in STEMS)
+    assert "Leakage in dB" in markdown(again) and "of a core" in markdown(again)
     assert document["count"] == 2 and document["split"] == "test"
     assert set(document["sdr"]) == {"four, low", "mixture", "three-band isolator", "ideal ratio mask"}
     expected = np.median([sdr(stems["bass"], sum(stems.values())) for stems in (song(2), song(3))])
@@ -353,12 +397,37 @@ def test_the_excerpts_come_first_and_then_the_song(free_corpus):
     assert [each.name for each in music.selections(2, True, False, False)] == [
         "first 2 excerpts, stems at equal loudness"
     ]
+    assert [each.equal for each in music.selections(2, both=True)] == [False, True]
 
 
-@pytest.mark.parametrize("listing", ["{", '{"excerpts": [{"id": "b-0", "split": "test", "song": "b"}]}'])
+def test_the_free_corpus_is_measured_by_its_excerpts_from_either_folder(free_corpus):
+    names = [
+        [track.name for track in material(free_corpus / part, "test").excerpts] for part in ("", "everything-is-free")
+    ]
+    assert names == [["b-0", "b-1"]] * 2
+
+
+def test_musdb18_is_validated_on_the_songs_that_its_own_library_keeps(tmp_path):
+    for name in ("train/A - One", "train/Leaf - Summerghost", "train/Meaxic - Take A Step", "test/C - Three"):
+        write_song(tmp_path / name, song(0, 1))
+    assert [track.name for track in material(tmp_path, "valid").songs] == [
+        "train/Leaf - Summerghost",
+        "train/Meaxic - Take A Step",
+    ]
+    assert [track.name for track in material(tmp_path, "test").songs] == ["test/C - Three"]
+
+
+@pytest.mark.parametrize(
+    "listing",
+    [
+        "{",
+        '{"excerpts": [{"id": "b-0", "split": "test", "song": "b"}]}',
+        '{"excerpts": [{"id": "b-0", "split": "test", "song": "b", "samples": 9, "start": {"bass": 0}}]}',
+    ],
+)
 def test_a_damaged_list_of_excerpts_is_named(free_corpus, listing):
     (free_corpus / "everything-is-free" / "excerpts-all4.json").write_text(listing)
-    with pytest.raises(HostError, match="excerpts-all4.json is missing or damaged"):
+    with pytest.raises(HostError, match="excerpts-all4.json is damaged"):
         material(free_corpus, "test")
 
 
@@ -366,7 +435,7 @@ def test_an_excerpt_that_lies_outside_its_song_is_skipped_and_counted(run, free_
     listing = free_corpus / "everything-is-free" / "excerpts-all4.json"
     listing.write_text(listing.read_text().replace(f'"drums": {RATE}', f'"drums": {2 * RATE}'))
     printed = run("--data", free_corpus, "--sdr-only", "--model", four_stems)
-    assert "skipped 1 of 2 tracks: b-1 (b ends before the excerpt of its drums does)" in printed
+    assert "skipped 1 of 2 tracks: b-1 (the excerpt of the drums does not lie within b)" in printed
 
 
 def test_the_validation_song_is_measured_by_itself(run, songs, four_stems, tmp_path):
@@ -418,6 +487,191 @@ def test_a_song_without_a_stem_is_named_and_the_others_are_measured(run, songs, 
     printed = run("--data", tmp_path / "songs", "--sdr-only", "--model", four_stems)
     assert "test/c (no bass)" in printed
     assert "left out: the isolator, for its gains cannot be fitted" in printed
+
+
+def test_both_loudnesses_are_measured_in_one_go_and_their_means_shown(run, songs, four_stems, tmp_path):
+    printed = run(
+        "--data", songs, "--split", "valid", "--sdr-only", "--equal-too", "--no-baselines", "--model", four_stems,
+        "--json", tmp_path / "v.json",
+    )  # fmt: skip
+    report = read_report(tmp_path / "v.json")
+    assert [(figures.equal, list(figures.rows)) for figures in report.sets] == [
+        (False, ["four, low"]),
+        (True, ["four, low"]),
+    ]
+    means = next(line for line in printed.splitlines() if line.startswith("four, low")).split()[2:]
+    assert means == [f"{mean_over_stems(each.rows['four, low'].sdr):.2f}" for each in report.sets]
+
+
+def test_a_separator_that_fails_is_named_and_the_others_are_measured(songs):
+    def fails(mixture, stems):
+        raise HostError("separator 'bad' gave numbers that are not finite")
+
+    selections = material(songs, "test").selections(count=2)
+    bad, good = Row("bad, low", "bad", fails), Row("mixture", "mixture", mixture_itself)
+    figures, notes = evaluation.measure(selections, [bad, good], None, Cache(None), lambda what: None)
+    assert list(figures[0].rows) == ["mixture"] and len(figures[0].tracks) == 2
+    assert notes == ["left out: bad, low, which failed on test/c (separator 'bad' gave numbers that are not finite)"]
+    result, _, notes = evaluation.manners([bad], selections[0].tracks, {}, 0, Cache(None), lambda what: None)
+    assert not result and notes == ["no behaviour of bad, low (separator 'bad' gave numbers that are not finite)"]
+    with pytest.raises(HostError, match="nothing could be measured: left out: bad, low"):
+        evaluation.measure(selections, [bad], None, Cache(None), lambda what: None)
+
+
+def test_a_bench_of_one_name_is_not_taken_for_two_separators(songs, four_stems, tmp_path, monkeypatch):
+    monkeypatch.setattr(evaluation, "behaviour", lambda *_: manners.Behaviour(0.0, 0.0, {}, {}, {}))
+    monkeypatch.setattr(evaluation, "switching", lambda *_: None)
+    monkeypatch.setattr("models.evaluate.costs.measure_work", lambda engine: (0.001, 0.002))
+    found = contestant(str(four_stems), tmp_path)
+    rows, _ = separator_rows([found, replace(found, name="four 123456")], ["low"], every=False)
+    given = {("four", "low", run): 9.0 for run in ("single", "stems")}
+    tracks = material(songs, "valid").songs
+    result, names, notes = evaluation.manners(rows, tracks, given, 0, Cache(None), lambda what: None)
+    assert [(each.costs.given, each.costs.all_stems_ms) for each in result.values()] == [(True, 9.0), (False, 1.0)]
+    assert names == ("valid/b",) and not notes
+
+
+def report(**changes) -> Report:
+    """A small report, with a row of one stem and a track without a figure."""
+    row = RowFigures(dict.fromkeys(STEMS, 1.0), dict.fromkeys(STEMS, 2.0), {}, {stem: [1.0, np.nan] for stem in STEMS})
+    voice = RowFigures({"vocals": 0.5}, {"vocals": np.nan}, {}, {"vocals": [0.5, 0.5]})
+    figures = SetFigures(
+        "first 2 excerpts", False, ("a", "b"), "f" * 64, {"live, low": row, "voice, low": voice, "mixture": row}
+    )
+    sources = tuple(Source(name, kind * 64, "9" * 64) for name, kind in (("live", "a"), ("voice", "b")))
+    plain = Report(
+        command="python -m models.evaluate --data STEMS", material="song, test", split="test", seed=0, sources=sources,
+        rows={"live, low": "live", "voice, low": "voice"}, delays={"live, low": 23.22, "voice, low": 23.22},
+        sets=(figures,), manners={}, manners_on=(), notes=(), machine={}, code="0" * 64,
+    )  # fmt: skip
+    return replace(plain, **changes)
+
+
+@pytest.fixture
+def card(tmp_path, monkeypatch, capsys):
+    """A card with a place for figures, and the command on it, which gives back what it printed."""
+    (tmp_path / "figures").mkdir()
+    (tmp_path / "figures" / "test.json").write_text(text_of(report().document()))
+    path = tmp_path / "card.md"
+    path.write_text(
+        "# Live\n\n<!-- figures figures/test.json: Whole-signal -->\n<!-- end of figures -->\n\n## Limits\n"
+    )
+
+    def run(*arguments: object, status: int = 0) -> str:
+        monkeypatch.setattr(sys, "argv", ["card", *map(str, arguments)])
+        assert cards.main() == status
+        printed = capsys.readouterr()
+        return printed.err if status else printed.out
+
+    return path, run
+
+
+def test_a_document_holds_what_is_missing_as_nothing_and_is_read_again(tmp_path):
+    text = text_of(report().document())
+    (tmp_path / "figures.json").write_text(text)
+    assert text_of(read_report(tmp_path / "figures.json").document()) == text
+    assert "NaN" not in text and '"vocals": [1.0, null]' in text
+
+
+def test_a_committed_document_is_small(tmp_path):
+    one = report().sets[0]
+    rows = {f"separator {index}, low": one.rows["live, low"] for index in range(16)}
+    rows = {label: replace(row, each={stem: [-12.3456] * 12 for stem in STEMS}) for label, row in rows.items()}
+    sets = tuple(replace(one, name=f"set {index}", rows=rows) for index in range(5))
+    assert len(text_of(report(sets=sets, rows={}).document())) < 100_000
+
+
+def test_the_command_in_a_document_names_no_folder():
+    command = command_of(
+        ["--data", "/home/me/stems", "--model=/home/me/x.onnx", "--mixture", "a song.wav", "--count", "3"]
+    )
+    assert command == "python -m models.evaluate --data stems --model=x.onnx --mixture 'a song.wav' --count 3"
+
+
+def test_a_card_is_filled_from_its_figures_and_stays_so(card):
+    path, run = card
+    assert "is not what its figures say" in run(path, "--check", status=1)
+    run(path)
+    text = path.read_text()
+    assert "| live, `low` (23.2 ms) | 1.00 | 1.00 | 1.00 | 1.00 | 1.00 |" in text
+    assert "| voice, `low` (23.2 ms) | 0.50 | - | - | - | - |" in text
+    assert text.startswith("# Live\n") and text.endswith("<!-- end of figures -->\n\n## Limits\n") and "BSS" not in text
+    run(path, "--check")
+    run(path)
+    assert path.read_text() == text
+    path.write_text(text.replace("1.00", "1.01", 1))
+    run(path, "--check", status=1)
+
+
+def test_the_tables_of_a_document_are_printed(card):
+    path, run = card
+    printed = run(path.parent / "figures" / "test.json")
+    assert "SDR of BSS Eval v4" in printed and "a" * 64 in printed and "seed 0" in printed
+
+
+def test_a_card_that_cannot_be_filled_says_why(card):
+    path, run = card
+    assert "no table has 'leakage'" in run(
+        _written(path, "<!-- figures figures/test.json: leakage -->\n<!-- end of figures -->"), status=1
+    )
+    assert "cannot be read" in run(_written(path, "<!-- figures no.json -->\n<!-- end of figures -->"), status=1)
+    assert "has no place for figures" in run(_written(path, "# Live"), status=1)
+    assert "holds no figures" in run(_written(path.with_name("x.json"), "[]"), status=1)
+
+
+def _written(path, text: str):
+    path.write_text(text)
+    return path
+
+
+def test_every_shipped_card_is_what_its_figures_say():
+    for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *(ROOT / "models" / "pretrained").glob("*.md")]:
+        if "<!-- figures " in path.read_text(encoding="utf-8"):
+            now, wanted = cards.filled(path)
+            assert now == wanted, f"run python -m models.evaluate.card {path.relative_to(ROOT)}"
+
+
+@pytest.fixture
+def drawn(monkeypatch, capsys, tmp_path):
+    """The command that draws, which gives back what it complained of."""
+    pytest.importorskip("matplotlib", reason="needs the train extra")
+    soundfile.write(tmp_path / "song.wav", sum(song(23).values()), RATE)
+
+    def run(*arguments: object, status: int = 0) -> str:
+        monkeypatch.setattr(sys, "argv", ["pictures", str(tmp_path / "song.wav"), *map(str, arguments)])
+        assert pictures.main() == status
+        return capsys.readouterr().err
+
+    return run
+
+
+def test_a_picture_shows_the_mixture_and_every_stem(drawn, four_stems, tmp_path):
+    drawn("--model", four_stems, "--start", 0.5, "--dpi", 40, "-o", tmp_path / "new" / "stems.png")
+    image = pytest.importorskip("matplotlib.image").imread(tmp_path / "new" / "stems.png")
+    assert image.shape[:2] == (round(40 * (5 * 1.75 + 1)), 440)
+    assert image[..., :3].max() > 0.8 and image[..., :3].mean() < 0.5
+    part = pictures.separated(Separator.load(four_stems), "low", tmp_path / "song.wav", 0.5, 1.0)
+    assert list(part.sounds) == ["mixture", *STEMS] and {len(sound) for sound in part.sounds.values()} == {RATE}
+    whole = streaming(Separator.load(four_stems), Separator.load(four_stems).metadata.modes["low"])
+    audio, _ = soundfile.read(tmp_path / "song.wav", dtype="float32")
+    assert np.array_equal(part.sounds["bass"], whole(audio[: 3 * RATE // 2], {})["bass"][RATE // 2 :])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("-o", "x.jpg"), "name a file that ends in .png"),
+        (("-o", "x.png", "--start", "60"), "there is nothing to draw from 60 s on"),
+        (("-o", "x.png", "--start", "nan"), "begins at 0 s or later"),
+        (("-o", "x.png", "--seconds", "0"), "shows 1 to 600 s"),
+        (("-o", "x.png", "--dpi", "0"), "30 to 600 pixels per inch"),
+        (("-o", "x.png", "--latency", "none"), "latency mode 'none'"),
+    ],
+)
+def test_a_picture_that_cannot_be_drawn_says_why(drawn, monkeypatch, tmp_path, arguments, sentence):
+    monkeypatch.chdir(tmp_path)
+    assert sentence in drawn(*arguments, status=1)
+    assert not list(tmp_path.glob("x.*"))
 
 
 @pytest.mark.parametrize(

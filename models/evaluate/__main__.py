@@ -1,8 +1,9 @@
 """Measure separators on music with known stems, through their files and the streaming engine.
 
     python -m models.evaluate --data STEMS                    the shipped separator, mode low: about two minutes
-    python -m models.evaluate --data STEMS --split valid --sdr-only --model a.onnx --model b.onnx
+    python -m models.evaluate --data STEMS --split valid --sdr-only --equal-too --model a.onnx --model b.onnx
     python -m models.evaluate --data STEMS --full --json figures.json --html figures.html
+    python -m models.evaluate.card figures.json               its tables in Markdown
 
 Beside the separators: the mixture as the estimate of every stem, the DJ's equaliser with the gains that fit the
 train songs best, and the ideal ratio mask. Choose by the split `valid`, and look at `test` when all is chosen.
@@ -11,7 +12,6 @@ train songs best, and the ideal ratio mask. Choose by the split `valid`, and loo
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tempfile
 from pathlib import Path
@@ -22,11 +22,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from models.evaluate.bss import museval_metrics
 from models.evaluate.cache import Cache
 from models.evaluate.contestant import all_at_hand, contestant, told_apart
-from models.evaluate.costs import read_bench
+from models.evaluate.costs import delay_ms, read_bench
 from models.evaluate.evaluation import manners, measure
 from models.evaluate.hearing import real_scene, scene
 from models.evaluate.plots import matplotlib_figure
-from models.evaluate.report import Report, check_writable
+from models.evaluate.report import Report, Source, check_writable, command_of, measured_by, text_of
 from models.evaluate.rows import DEFAULT_MODE, Row, baseline_rows, separator_rows
 from models.evaluate.terminal import console, show
 from models.evaluate.tracks import Material, material
@@ -52,6 +52,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--split", default="test", choices=("valid", "test"), help="choose by valid alone (default: test)")
     add("--count", type=int, default=5, help="number of excerpts, or songs (default: the first five)")
     add("--equal-loudness", action="store_true", help="bring the stems of each excerpt to one RMS")
+    add("--equal-too", action="store_true", help="measure both ways: as the stems are, and brought to one RMS")
+    add("--no-baselines", action="store_true", help="the separators alone (no time for fitting the isolator)")
     add("--song", action="store_true", help="the whole song too, where excerpts are measured")
     add("--museval", action="store_true", help="museval's ISR, SIR and SAR too (slow)")
     add("--sdr-only", action="store_true", help="no behaviour, and no measuring of work")
@@ -109,34 +111,48 @@ def evaluate(options: argparse.Namespace) -> None:
         transient=True,
     ) as progress:
         waiting = progress.add_task("fitting the isolator", total=None)
-        baselines, unfitted = baseline_rows(music.train, cache)
+        baselines, unfitted = ([], []) if options.no_baselines else baseline_rows(music.train, cache)
         progress.remove_task(waiting)
         rows += baselines
-        selections = music.selections(options.count, options.equal_loudness, options.song, options.full)
-        steps = sum(len(each.tracks) for each in selections) * len(rows) + (len(rows) - 1) * (not options.sdr_only)
+        selections = music.selections(
+            options.count, options.equal_loudness, options.song, options.full, options.equal_too
+        )
+        behaving = 0 if options.sdr_only else sum(row.key != "ideal" for row in rows)
+        steps = sum(len(each.tracks) for each in selections) * len(rows) + behaving
         task = progress.add_task("", total=steps)
 
         def advance(what: str) -> None:
             progress.update(task, advance=1, description=what)
 
         figures, skipped = measure(selections, rows, metrics, cache, advance)
-        tracks = selections[0].tracks
-        found_manners = {} if options.sdr_only else manners(rows, tracks, given, options.seed, cache, advance)
-    notes += [*unoffered, *unfitted, *skipped]
+        rows = [row for row in rows if row.label in figures[0].rows]
+        found_manners, manners_on, failed = {}, (), []
+        if not options.sdr_only:
+            found_manners, manners_on, failed = manners(rows, selections[0].tracks, given, options.seed, cache, advance)
+    notes += [*unoffered, *unfitted, *skipped, *failed]
     if cache.hits:
         notes.append(f"{cache.hits} measurements are from earlier runs, from {options.cache.name}")
     report = Report(
+        command=command_of(sys.argv[1:]),
         material=music.name,
         split=options.split,
         seed=options.seed,
-        contestants=tuple(contestants),
+        sources=tuple(Source(each.name, each.weights, each.file_hash) for each in contestants),
+        rows={row.label: row.contestant.name for row in rows if row.contestant},
+        delays={
+            row.label: delay_ms(row.contestant.separator.metadata, row.contestant.separator.metadata.modes[row.mode])
+            for row in rows
+            if row.contestant
+        },
         sets=tuple(figures),
         manners=found_manners,
+        manners_on=manners_on,
         notes=tuple(notes),
+        **measured_by(),
     )
     show(report, console())
     if options.json:
-        options.json.write_text(json.dumps(report.document(), indent=1) + "\n")
+        options.json.write_text(text_of(report.document()), encoding="utf-8")
     if options.html:
         _write_page(options, report, rows, music)
 

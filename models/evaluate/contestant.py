@@ -36,8 +36,10 @@ def contestant(given: str, workshop: Path) -> Contestant:
     """
     path = Path(given).expanduser()
     if path.suffix in CHECKPOINTS:
-        from models.checkpoint import import_checkpoint
-
+        try:
+            from models.checkpoint import import_checkpoint
+        except ImportError as problem:
+            raise HostError(f"a checkpoint needs the train extra ({problem}): pip install -e '.[train]'") from None
         path = import_checkpoint(path, path.stem, workshop)
     else:
         path = find_separator(given)
@@ -55,11 +57,11 @@ def contestant(given: str, workshop: Path) -> Contestant:
 def all_at_hand(workshop: Path) -> tuple[list[Contestant], list[str]]:
     """Return every shipped and user's separator that can be measured, and a sentence on each that cannot."""
     found, notes = [], []
-    for name in list_separators():
+    for name, path in list_separators().items():
         try:
             found.append(contestant(name, workshop))
         except HostError as problem:
-            notes.append(f"left out: {problem}")
+            notes.append(f"left out: {problem}".replace(str(path), path.name))
     return found, notes
 
 

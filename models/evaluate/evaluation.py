@@ -101,12 +101,13 @@ def measure(
     cache: Cache,
     advance: Callable[[str], object],
 ) -> tuple[list[SetFigures], list[str]]:
-    """Return the figures of every selection, and a sentence for every track that was skipped.
+    """Return the figures of every selection, and sentences on the tracks that were skipped and the rows that failed.
 
-    museval's ratios are taken of the first selection only. `advance` hears of every estimate that is done.
-    Raises HostError where no track of a selection can be read.
+    A row that gives no numbers on one track has figures nowhere. museval's ratios are taken of the first selection
+    only. `advance` hears of every estimate that is done. Raises HostError where nothing is left to be measured.
     """
-    scores: dict[tuple[Track, bool], list[Score]] = {}
+    scores: dict[tuple[Track, bool], dict[str, Score]] = {}
+    failed: dict[str, str] = {}
     hashes: dict[tuple[Track, bool], str] = {}
     problems: dict[str, str] = {}
     for index, selection in enumerate(selections):
@@ -124,11 +125,20 @@ def measure(
             if selection.equal:
                 stems = at_equal_loudness(stems)
             hashes[place] = digest(stems)
-            mixture, scores[place] = sum(stems.values()), []
+            mixture, scores[place] = sum(stems.values()), {}
             for row in rows:
                 advance(f"{track.name}: {row.label}")
-                scores[place].append(_scored(row, mixture, stems, hashes[place], None if index else metrics, cache))
-    notes = []
+                if row.label in failed:
+                    continue
+                taken = None if index else metrics
+                try:
+                    scores[place][row.label] = _scored(row, mixture, stems, hashes[place], taken, cache)
+                except HostError as problem:
+                    failed[row.label] = f"left out: {row.label}, which failed on {track.name} ({problem})"
+    left = [row.label for row in rows if row.label not in failed]
+    notes = [*failed.values()]
+    if not left:
+        raise HostError("nothing could be measured: " + "; ".join(notes))
     if problems:
         total = len({track.name for selection in selections for track in selection.tracks})
         notes.append(f"skipped {len(problems)} of {total} tracks: " + "; ".join(problems.values()))
@@ -143,7 +153,7 @@ def measure(
                 equal=selection.equal,
                 tracks=tuple(track.name for track, _ in places),
                 audio=hashlib.sha256("".join(hashes[place] for place in places).encode()).hexdigest(),
-                rows={row.label: _medians([scores[place][at] for place in places]) for at, row in enumerate(rows)},
+                rows={label: _medians([scores[place][label] for place in places]) for label in left},
             )
         )
     return figures, notes
@@ -178,37 +188,48 @@ def manners(
     seed: int,
     cache: Cache,
     advance: Callable[[str], object],
-) -> dict[str, Manner]:
-    """Return how every row but the ideal mask behaves on the first readable of `tracks`, and what it costs."""
-    excerpts = []
+) -> tuple[dict[str, Manner], tuple[str, ...], list[str]]:
+    """Return how every row but the ideal mask behaves on the first readable of `tracks`, and what it costs; the
+    names of those tracks; and a sentence on every row that failed."""
+    excerpts: list[Stems] = []
+    names: list[str] = []
     for track in tracks:
         try:
             stems = fullest(track.read(), BEHAVIOUR_SAMPLES)
         except HostError:  # said where scores are taken
             continue
+        names.append(track.name)
         excerpts.append({name: np.ascontiguousarray(audio) for name, audio in stems.items()})
         if len(excerpts) == BEHAVIOUR_TRACKS:
             break
-    audio = "".join(map(digest, excerpts))
-    result = {}
+    result, notes = {}, []
     for row in rows:
         if row.key == "ideal":
             continue
         advance(f"behaviour: {row.label}")
-        found = cache.get(
-            ("behaviour", row.key, audio),
-            lambda row=row: asdict(behaviour(row.estimate, row.stems, excerpts)),
-        )
-        switch = costs = None
-        if row.contestant is not None:
-            separator = row.contestant.separator
-            mode = separator.metadata.modes[row.mode]
-            switch = cache.get(
-                ("switch", row.key, audio, str(seed)),
-                lambda separator=separator, mode=mode: (
-                    (found := switching(separator, mode, excerpts, seed)) and asdict(found)
-                ),
-            )
-            costs = costs_of(separator, row.mode, given)
-        result[row.label] = Manner(Behaviour(**found), switch and Switch(**switch), costs)
-    return result
+        try:
+            result[row.label] = _manner(row, excerpts, given, seed, cache)
+        except HostError as problem:
+            notes.append(f"no behaviour of {row.label} ({problem})")
+    return result, tuple(names), notes
+
+
+def _manner(row: Row, excerpts: list[Stems], given: Given, seed: int, cache: Cache) -> Manner:
+    audio = "".join(map(digest, excerpts))
+    found = cache.get(
+        ("behaviour", row.key, audio),
+        lambda: asdict(behaviour(row.estimate, row.stems, excerpts)),
+    )
+    if row.contestant is None:
+        return Manner(Behaviour(**found), None, None)
+    separator = row.contestant.separator
+
+    def switched() -> dict[str, float] | None:
+        switch = switching(separator, separator.metadata.modes[row.mode], excerpts, seed)
+        return switch and asdict(switch)
+
+    switch = cache.get(("switch", row.key, audio, str(seed)), switched)
+    # A bench knows separators by the name in their metadata: it cannot tell two of one name apart.
+    known = given if row.contestant.name == separator.metadata.name else {}
+    costs = costs_of(separator, row.mode, known)
+    return Manner(Behaviour(**found), switch and Switch(**switch), costs)

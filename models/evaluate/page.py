@@ -25,7 +25,7 @@ svg, img { max-width: 100%; height: auto } audio { width: 11rem; height: 2rem } 
 
 def page(report: Report, scenes: Sequence[Scene]) -> str:
     """Return the page; `scenes` are what can be heard and looked at."""
-    names = ", ".join(each.name for each in report.contestants) or "baselines"
+    names = ", ".join(each.name for each in report.sources) or "baselines"
     parts = [
         f"<h1>{escape(names)}: {escape(report.material)}</h1>",
         "<p>Every figure is measured through the separator's file and the streaming engine of the live host.</p>",

@@ -17,19 +17,20 @@ from models.evaluate.report import Report
 from models.evaluate.rows import ISOLATOR
 from realtime.errors import HostError
 
-_LOWEST, _HIGHEST = 40.0, 16000.0
+LOWEST, HIGHEST = 40.0, 16000.0
+"""What spectrograms show, in Hz."""
+
 _RANGE = 70.0
 
 
-def matplotlib_figure():
-    """Return matplotlib's Figure. Raises HostError where it is not installed."""
+def matplotlib_figure(wanted: str = "a page"):
+    """Return matplotlib's Figure, for what is `wanted`. Raises HostError where it is not installed."""
     try:
         import matplotlib
         from matplotlib.figure import Figure
     except ImportError:
         raise HostError(
-            "a page needs matplotlib, which is not installed: install the extra, pip install -e '.[train]', "
-            "or leave out --html"
+            f"{wanted} needs matplotlib, which is not installed: install the extra, pip install -e '.[train]'"
         ) from None
     # The same figures make the same file; and text stays text.
     matplotlib.rcParams.update({"svg.hashsalt": "lasaft-live", "svg.fonttype": "none", "font.size": 9})
@@ -103,15 +104,15 @@ def curves(report: Report) -> str:
 
 def _courses(report: Report, panel: str, pick) -> Iterator[tuple[str, list[tuple[float, float]]]]:
     """Yield for each separator its points (cost, SDR), a latency mode each."""
-    for contestant in report.contestants:
+    for source in report.sources:
         points = []
         for label, manner in report.manners.items():
-            if manner.costs and label.rsplit(", ", 1)[0] == contestant.name:
+            if manner.costs and report.rows[label] == source.name:
                 value = _sdr(report, label, panel)
                 if value is not None:
                     points.append((pick(manner.costs), value))
         if points:
-            yield contestant.name, points
+            yield source.name, points
 
 
 def _sdr(report: Report, label: str, panel: str) -> float | None:
@@ -151,22 +152,30 @@ def spectrograms(scene: Scene) -> str:
                 extent=(0, seconds, 0, 1), interpolation="nearest",
             )  # fmt: skip
             marks = [100, 1000, 10000]
-            axis.set_yticks([_height(mark) for mark in marks], ["100", "1 k", "10 k"])
+            axis.set_yticks([height(mark) for mark in marks], ["100", "1 k", "10 k"])
             axis.set_title(name if place == 0 else f"{name}: {label}" if place == 1 else name, fontsize=8)
     figure.supxlabel("seconds", fontsize=8)
     return _png(figure)
 
 
-def _height(frequency: float) -> float:
-    return math.log(frequency / _LOWEST) / math.log(_HIGHEST / _LOWEST)
+def height(frequency: float) -> float:
+    """Return where in a spectrogram `frequency` in Hz lies, from 0 to 1."""
+    return math.log(frequency / LOWEST) / math.log(HIGHEST / LOWEST)
 
 
-def spectrogram(audio: np.ndarray, n_fft: int = 4096, hop: int = 1024, lines: int = 160) -> np.ndarray:
+def frequencies(count: int) -> np.ndarray:
+    """Return `count` frequencies in Hz from LOWEST to HIGHEST, evenly on a logarithmic scale."""
+    return np.geomspace(LOWEST, HIGHEST, count)
+
+
+def spectrogram(
+    audio: np.ndarray, n_fft: int = 4096, hop: int = 1024, lines: int = 160, rate: int = RATE
+) -> np.ndarray:
     """Return levels in dB [lines, frames] of `audio` [samples, channels], 40 Hz to 16 kHz, evenly in log frequency."""
     mono = np.pad(audio.mean(1), (n_fft // 2, n_fft // 2))
     frames = np.lib.stride_tricks.sliding_window_view(mono, n_fft)[::hop] * np.hanning(n_fft)
     power = np.square(np.abs(np.fft.rfft(frames, axis=1))).T
-    edges = _LOWEST * (_HIGHEST / _LOWEST) ** (np.arange(lines + 1) / lines) * n_fft / RATE
+    edges = frequencies(lines + 1) * n_fft / rate
     bins = [power[int(low) : max(int(low) + 1, int(high))].max(0) for low, high in pairwise(edges)]
     return 10 * np.log10(np.array(bins) + 1e-10)
 

@@ -11,6 +11,7 @@ FLOOR = -200.0
 """Stands for nothing at all, in dB."""
 
 _CHUNK = 1 << 20
+_LEAST = 1e-12
 
 
 def energy(audio: np.ndarray) -> float:
@@ -31,7 +32,7 @@ def sdr(reference: np.ndarray, estimate: np.ndarray) -> float:
     NaN where the reference is silent: there is no ratio then, only leakage.
     """
     signal, error = energy(reference), _error(reference, estimate)
-    return float("nan") if signal == 0 else 10 * float(np.log10(signal / max(error, 1e-12)))
+    return float("nan") if signal == 0 else 10 * float(np.log10(signal / max(error, _LEAST)))
 
 
 def _error(reference: np.ndarray, estimate: np.ndarray) -> float:
@@ -59,9 +60,9 @@ def frame_sdr(references: np.ndarray, estimates: np.ndarray, window: int) -> np.
         true, given = references[:, at].astype(np.float64), estimates[:, at].astype(np.float64)
         if any(not each.sum(-1).any() for each in (*true, *given)):
             continue
+        error = np.maximum(np.square(given - true).sum((1, 2)), _LEAST)
         with np.errstate(divide="ignore"):
-            ratio = np.square(true).sum((1, 2)) / np.square(given - true).sum((1, 2))
-            result[:, index] = 10 * np.log10(ratio)
+            result[:, index] = 10 * np.log10(np.square(true).sum((1, 2)) / error)
     return result
 
 

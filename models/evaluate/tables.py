@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from models.data.corpus import STEMS
 from models.evaluate.evaluation import Manner, RowFigures, SetFigures, mean_over_stems
@@ -31,6 +31,8 @@ class Figures:
 
 def tables(report: Report) -> Iterator[Figures]:
     """Yield the tables in the order in which they are to be read."""
+    if len(report.sets) > 1:
+        yield _means(report)
     for figures in report.sets:
         yield _quality(figures, report)
     if report.ratios:
@@ -44,11 +46,50 @@ def tables(report: Report) -> Iterator[Figures]:
         yield _moments(report)
 
 
+def short_tables(report: Report) -> Iterator[Figures]:
+    """Yield what a model card shows: whole-signal SDR of every set; of the first one BSS Eval too; leakage and work."""
+    for figures in report.sets:
+        yield _kind(figures, report, "whole-signal SDR in dB", lambda row: row.sdr)
+    yield _kind(report.first, report, "SDR of BSS Eval v4, as by museval, in dB", lambda row: row.frames)
+    if report.ratios:
+        yield _joined(_ratios(report.first), 3, STEMS + ("mean",))
+    if report.manners:
+        yield _leakage(report)
+        yield _joined(_solo(report), 4, tuple(f"{what}: {' / '.join(STEMS)}" for what in ("kept", "leak")))
+    if any(manner.costs for manner in report.manners.values()):
+        yield _moments(report)
+        yield _costs(report)
+
+
+def _kind(figures: SetFigures, report: Report, title: str, pick: Callable[[RowFigures], dict[str, float]]) -> Figures:
+    def cells(values: dict[str, float]) -> Iterator[str]:
+        yield from (number(values.get(stem, math.nan)) for stem in STEMS)
+        yield number(mean_over_stems(values))
+
+    return Figures(
+        title=f"{title}: {_named(figures, report)}",
+        columns=("", *STEMS, "mean"),
+        rows=tuple((label, *cells(pick(row))) for label, row in figures.rows.items()),
+    )
+
+
+def _joined(figures: Figures, width: int, columns: Sequence[str]) -> Figures:
+    """Return the table with every `width` cells after the first made one, under `columns`."""
+    starts = range(1, len(figures.columns), width)
+    rows = tuple((row[0], *(" / ".join(row[at : at + width]) for at in starts)) for row in figures.rows)
+    return replace(figures, columns=("", *columns), rows=rows, groups=())
+
+
+def _named(figures: SetFigures, report: Report) -> str:
+    count = len(figures.tracks)
+    return f"{report.material}, {figures.name}" + (f", median of {count}" if count > 1 else "")
+
+
 def identities(report: Report) -> list[str]:
-    """Return what makes the figures repeatable: weights, files, audio and seed, a line each."""
-    lines = [f"weights of {each.name}: sha256 {each.weights} (file {each.file_hash})" for each in report.contestants]
+    """Return what makes the figures repeatable: weights, files, audio, seed and command, a line each."""
+    lines = [f"weights of {each.name}: sha256 {each.weights} (file {each.file})" for each in report.sources]
     lines += [f"audio of {each.name}: sha256 {each.audio}" for each in report.sets]
-    return [*lines, f"seed {report.seed}"]
+    return [*lines, f"seed {report.seed}", report.command]
 
 
 def number(value: float, digits: int = 2) -> str:
@@ -60,6 +101,21 @@ def number(value: float, digits: int = 2) -> str:
     return "nothing" if value <= FLOOR else f"{value:.{digits}f}"
 
 
+def _means(report: Report) -> Figures:
+    def cell(row: RowFigures) -> str:
+        missing = "" if len(row.sdr) == len(STEMS) else f" ({', '.join(row.sdr)})"
+        return number(mean_over_stems(row.sdr) if not missing else median(row.sdr.values())) + missing
+
+    return Figures(
+        title=f"mean over stems of whole-signal SDR in dB: {report.material}",
+        columns=("", *(figures.name for figures in report.sets)),
+        rows=tuple(
+            (label, *(cell(figures.rows[label]) for figures in report.sets if label in figures.rows))
+            for label in report.first.rows
+        ),
+    )
+
+
 def _quality(figures: SetFigures, report: Report) -> Figures:
     kinds = (lambda row: row.sdr), (lambda row: row.frames)
 
@@ -69,9 +125,8 @@ def _quality(figures: SetFigures, report: Report) -> Figures:
             yield from (number(values.get(stem, math.nan)) for stem in STEMS)
             yield number(mean_over_stems(values))
 
-    count = len(figures.tracks)
     return Figures(
-        title=f"SDR in dB: {report.material}, {figures.name}" + (f", median of {count}" if count > 1 else ""),
+        title=f"SDR in dB: {_named(figures, report)}",
         columns=("", *STEMS, "mean", *STEMS, "mean"),
         groups=(("whole", 5), ("v4", 5)),
         rows=tuple((label, *cells(row)) for label, row in figures.rows.items()),
@@ -103,7 +158,7 @@ def _costs(report: Report) -> Figures:
     ):
         sdr, costs = report.first.rows[label].sdr, manner.costs
         mean = mean_over_stems(sdr) if len(sdr) == len(STEMS) else median(sdr.values())
-        name = label.rsplit(", ", 1)[0]
+        name = report.rows[label]
         work = costs.work_ms
         rows.append(
             (
@@ -133,7 +188,8 @@ def _leakage(report: Report) -> Figures:
         yield number(mean_over_stems(absent), 1)
 
     return Figures(
-        title="leakage in dB: how loud a stem comes out of a mixture that lacks it, against that mixture",
+        title="leakage in dB: how loud a stem comes out of a mixture that lacks it, against that mixture"
+        f"; {', '.join(report.manners_on)}",
         columns=("", *STEMS, "mean"),
         rows=tuple((label, *cells(manner)) for label, manner in report.manners.items()),
         note="Less is better.",

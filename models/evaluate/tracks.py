@@ -10,10 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from models.data.corpus import RATE, Corpus
+from models.data.corpus import RATE, STEMS, Corpus
 from models.data.layout import stem_files
 from models.evaluate.baselines import Stems
 from realtime.errors import HostError
+
+_SILENT = 10 ** (-60 / 20)
 
 
 @dataclass(frozen=True)
@@ -55,15 +57,18 @@ class Material:
     train: tuple[Track, ...]
     skipped: str
 
-    def selections(self, count: int, equal: bool, song: bool, full: bool) -> list[Selection]:
+    def selections(
+        self, count: int, equal: bool = False, song: bool = False, full: bool = False, both: bool = False
+    ) -> list[Selection]:
         """Return what to measure: the first `count` excerpts (songs, where there are no excerpts), with all stems as
-        loud if `equal`; whole songs too if `song`; if `full`, also all of them, and all at equal loudness."""
+        loud if `equal`, and both ways if `both`; whole songs too if `song`; if `full`, also all of them, both ways."""
         every, kind = (self.excerpts, "excerpts") if self.excerpts else (self.songs, "songs")
         first = every[:count]
         chosen = [(f"first {len(first)} {kind}", first, equal)]
+        if full or both:
+            chosen.append((f"first {len(first)} {kind}", first, not equal))
         if full:
             chosen += [
-                (f"first {len(first)} {kind}", first, not equal),
                 (f"all {len(every)} {kind}", every, False),
                 (f"all {len(every)} {kind}", every, True),
             ]
@@ -79,10 +84,13 @@ class Material:
 
 
 def at_equal_loudness(stems: Stems) -> Stems:
-    """Return the stems at the same RMS, the loudest kept; a silent one stays silent."""
+    """Return the stems at the same RMS, the loudest kept; one 60 dB below it or more is silence, and stays as it is."""
     levels = {name: float(np.sqrt(np.mean(np.square(audio, dtype=np.float64)))) for name, audio in stems.items()}
     highest = max(levels.values())
-    return {name: (audio * (highest / max(levels[name], 1e-9))).astype(np.float32) for name, audio in stems.items()}
+    return {
+        name: audio if levels[name] <= _SILENT * highest else (audio * (highest / levels[name])).astype(np.float32)
+        for name, audio in stems.items()
+    }
 
 
 def fullest(stems: Stems, samples: int) -> Stems:
@@ -117,7 +125,7 @@ def digest(stems: Stems) -> str:
 
 
 def material(root: Path, split: str) -> Material:
-    """Return the songs of `split`, "valid" or "test", below `root`, and the excerpts that the free corpus lists.
+    """Return the songs of `split`, "valid" or "test", below `root`, and the excerpts that a list beside them names.
 
     Other layouts are measured by whole songs, as the campaigns measure.
     Raises HostError where there is nothing to measure on.
@@ -135,7 +143,8 @@ def material(root: Path, split: str) -> Material:
         return Track(corpus.name(song), _files(song), lambda: read(song))
 
     title = f"{corpus.name(songs[0])}, {split}" if len(songs) == 1 else f"{len(songs)} songs, {split}"
-    excerpts = tuple(_excerpts(corpus, split, read)) if corpus.free else ()
+    listing = corpus.layout.base / "excerpts-all4.json"
+    excerpts = tuple(_excerpts(corpus, listing, split, read)) if listing.exists() else ()
     train = corpus.songs("train")
     return Material(title, excerpts, tuple(map(whole, songs)), tuple(map(whole, train)), corpus.layout.report())
 
@@ -161,23 +170,23 @@ def _files(song: Path) -> tuple[Path, ...]:
     return tuple(sorted({path for path, _ in stem_files(song).values()}))
 
 
-def _excerpts(corpus: Corpus, split: str, read: _Reader) -> Iterator[Track]:
-    """Yield the excerpts that the corpus lists; in each of them every stem begins at its own place."""
-    listing = corpus.layout.base / "excerpts-all4.json"
+def _excerpts(corpus: Corpus, listing: Path, split: str, read: _Reader) -> Iterator[Track]:
+    """Yield the listed excerpts; in each of them every stem begins at its own place."""
     by_name = {corpus.name(song): song for song in corpus.songs(split)}
     try:
         for entry in json.loads(listing.read_text())["excerpts"]:
             if entry["split"] == split and entry["song"] in by_name:
-                yield _excerpt(entry["id"], by_name[entry["song"]], entry["start"], entry["samples"], read)
+                starts = {stem: int(entry["start"][stem]) for stem in STEMS}
+                yield _excerpt(str(entry["id"]), by_name[entry["song"]], starts, int(entry["samples"]), read)
     except (OSError, ValueError, KeyError, TypeError):
-        raise HostError(f"{listing} is missing or damaged: it lists the excerpts to measure on") from None
+        raise HostError(f"{listing} is damaged: it lists the excerpts to measure on") from None
 
 
 def _excerpt(name: str, song: Path, starts: dict[str, int], samples: int, read: _Reader) -> Track:
     def stems() -> Stems:
         whole = read(song)
-        if short := [stem for stem in whole if starts[stem] + samples > len(whole[stem])]:
-            raise HostError(f"{name} ({song.name} ends before the excerpt of its {short[0]} does)")
+        if short := [stem for stem in whole if not 0 <= starts[stem] < starts[stem] + samples <= len(whole[stem])]:
+            raise HostError(f"{name} (the excerpt of the {short[0]} does not lie within {song.name})")
         return {stem: audio[starts[stem] : starts[stem] + samples] for stem, audio in whole.items()}
 
     return Track(name, _files(song), stems)
