@@ -19,11 +19,12 @@ ABSENT_SHARE = 0.1
 @numba.njit(fastmath=True, cache=True, nogil=True, error_model="numpy")
 def _band_sums(spectra, curves, condition, edges, sums, powers):
     lanes, stems, channels, frames = spectra.shape[:4]
-    queries = condition.shape[1]
+    changing, queries = condition.shape[1] > 1, condition.shape[2]
     x = np.zeros((2, 2), np.float32)
     part = np.zeros((stems, 2, 2), np.float32)
     for b in range(lanes):
         for t in range(frames):
+            wish = t if changing else 0
             for k in range(len(edges) - 1):
                 for i in range(edges[k], edges[k + 1]):
                     x[:] = 0
@@ -41,8 +42,8 @@ def _band_sums(spectra, curves, condition, edges, sums, powers):
                             re = np.float32(0)
                             im = np.float32(0)
                             for s in range(stems):
-                                re += condition[b, q, s] * part[s, c, 0]
-                                im += condition[b, q, s] * part[s, c, 1]
+                                re += condition[b, wish, q, s] * part[s, c, 0]
+                                im += condition[b, wish, q, s] * part[s, c, 1]
                             sums[0, b, t, q, c, k] += re * re + im * im
                             sums[1, b, t, q, c, k] += x[c, 0] * re + x[c, 1] * im
                             sums[2, b, t, q, c, k] += x[c, 0] * im - x[c, 1] * re
@@ -55,15 +56,16 @@ def band_sums(spectra: Tensor, curves: Tensor, condition: Tensor, edges: np.ndar
     """Return band sums of a remix.
 
     `spectra` float32 [lanes, stems, 2, frames, bins, 2] of the stems before their equalisers `curves`
-    [lanes, stems, bins], `condition` [lanes, queries, stems], `edges` [bands + 1] in bins. Gives
-    sums [3, lanes, frames, queries, 2, bands] (|S|^2, re and im of conj(X) S) and powers
-    [lanes, frames, 3, bands] (|X|^2 of left, right, side).
+    [lanes, stems, bins], `condition` [lanes, queries, stems], or [lanes, frames, queries, stems] where it changes,
+    `edges` [bands + 1] in bins. Gives sums [3, lanes, frames, queries, 2, bands] (|S|^2, re and im of conj(X) S)
+    and powers [lanes, frames, 3, bands] (|X|^2 of left, right, side).
     """
     lanes, _, channels, frames = spectra.shape[:4]
     bands = len(edges) - 1
-    sums = np.zeros((3, lanes, frames, condition.shape[1], channels, bands), np.float32)
+    wishes = condition.unsqueeze(1) if condition.dim() == 3 else condition
+    sums = np.zeros((3, lanes, frames, wishes.shape[2], channels, bands), np.float32)
     powers = np.zeros((lanes, frames, 3, bands), np.float32)
-    _band_sums(spectra.numpy(), curves.numpy(), condition.contiguous().numpy(), edges, sums, powers)
+    _band_sums(spectra.numpy(), curves.numpy(), wishes.contiguous().numpy(), edges, sums, powers)
     return sums, powers
 
 
@@ -149,11 +151,32 @@ class _MaskLoss(torch.autograd.Function):
         return mask.mul_(grad), None, None
 
 
-def mask_loss(logits: Tensor, sums: np.ndarray, powers: np.ndarray) -> tuple[Tensor, Tensor]:
+def mask_loss(logits: Tensor, sums: np.ndarray | Tensor, powers: np.ndarray | Tensor) -> tuple[Tensor, Tensor]:
     """Return (loss, SDR in dB [lanes, queries], NaN where the target is absent).
 
     `logits` [lanes, frames, queries, 2, channels, bands] are consumed: their memory becomes the gradient.
     The loss is the error over the target in dB, once by energy, as it is judged, and once by amplitude
     over the root of the mixture's, so that quiet bands teach as well as loud ones.
+    Arrays are computed with by the compiled passes, tensors by plain operations on whatever device they are.
     """
+    if isinstance(sums, Tensor):
+        return _plain_loss(logits, sums, powers)
     return _MaskLoss.apply(logits, sums, powers)
+
+
+def _plain_loss(logits: Tensor, sums: Tensor, powers: Tensor) -> tuple[Tensor, Tensor]:
+    gain, turn = torch.sigmoid(logits[:, :, :, 0]), 0.5 * torch.tanh(logits[:, :, :, 1])
+    power = powers[:, :, None, :2]
+    error = (gain.square() + turn.square()) * power + sums[0] - 2 * (gain * sums[1] + turn * sums[2])
+    error = error.clamp(min=0)
+    level = (power + QUIET) ** 0.25
+    places = (1, 3, 4)
+    total, energy = error.sum(places), sums[0].sum(places)
+    amplitude, wanted = ((v + QUIET).sqrt().div(level).sum(places) for v in (error, sums[0]))
+    whole, loudness = power.sum((1, 2, 3, 4))[:, None], level.sum((1, 2, 3, 4))[:, None]
+    heard = energy > 1e-2 * whole
+    share = torch.where(heard, 1.0, ABSENT_SHARE) / heard.numel()
+    by_energy = torch.log10((total + 1e-3 * whole + QUIET) / (energy + 1e-2 * whole + QUIET))
+    by_amplitude = torch.log10((amplitude + 0.03 * loudness) / (wanted + 0.1 * loudness))
+    score = -10 * torch.log10((total + 1e-6) / (energy + 1e-6))
+    return (share * 10 * (by_energy + 2 * by_amplitude)).sum(), score.detach().masked_fill(~heard, torch.nan)

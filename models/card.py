@@ -5,7 +5,13 @@ from __future__ import annotations
 from realtime.latency import Mode
 from realtime.metadata import Metadata, Training
 
-MODES = {"safe": Mode(512, 2048, "asymmetric-512"), "low": Mode(512, 1024, "asymmetric-512")}
+# Trained at hop 512. Shorter hops interleave states, so that each sees frames as far apart as in training.
+MODES = {
+    "safe": Mode(512, 2048, "asymmetric-512"),
+    "low": Mode(512, 1024, "asymmetric-512"),
+    "lower": Mode(256, 512, "asymmetric-256", interleave=2),
+    "extreme": Mode(128, 256, "asymmetric-128", interleave=4),
+}
 
 TRAINING = Training(
     data="Everything is Free (Software-Entwicklungskit), train split of five songs; 459 sung phrases, 317 bass notes "

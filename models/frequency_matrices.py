@@ -94,15 +94,17 @@ def _title(name: str) -> str:
 def live_tdfs(model: LasaftLive) -> list[FrequencyMatrix]:
     """Return the TDFs of LaSAFT-Live's trunk, which work on learnt features, as seen from its bands.
 
-    A band writes a pattern into the features, its column of the first layer, r_i (left, right and side
-    together, brought to unit length). Shown is r_j^T W2 W1 r_i, the scale of the norm included: how much of
-    band j's pattern the TDF adds where band i is louder.
+    A band writes a pattern r_i into its group's features (left, right and side together, brought to unit
+    length). Shown is r_j^T W2 W1 r_i, the scale of the norm included: how much of band j's pattern the TDF
+    adds where band i is louder.
     """
-    patterns = nn.functional.normalize(model.reduce.weight.unflatten(1, (3, -1)).sum(1), dim=0)
+    patterns = nn.functional.normalize(model.reduce.weight.unflatten(1, (3, -1)).sum(1), dim=-1)
+    # One row a band, zero but for the features of its own group.
+    rows = torch.block_diag(*patterns)
     found = []
     for index, tdf in enumerate(model.tdfs):
-        weight = tdf.outer.weight @ (tdf.inner.weight * tdf.norm.weight)
-        values = (patterns.T @ weight @ patterns).numpy()
+        weight = tdf.outer.weight @ (tdf.inner.weight * tdf.norm.weight.repeat(model.groups))
+        values = (rows @ weight @ rows.T).numpy()
         found.append(FrequencyMatrix(f"TDF {index + 1}", "", values, band_edges(model)))
     return found
 
@@ -122,7 +124,7 @@ def live_masks(
     sums = share / torch.from_numpy(np.diff(band_edges(model))).to(past)
     means = share / share.sum(1, keepdim=True)
     with torch.no_grad():
-        _, state = model.trunk(past, past.new_zeros(model.config.layers, moments, model.config.hidden))
+        _, state = model.trunk(past, model.begin(moments))
     now.requires_grad_()
     values, _ = model.trunk(now, state)
     found = []

@@ -43,9 +43,7 @@ from realtime.telemetry import Telemetry
 
 STEMS = ("vocals", "drums", "bass", "other")
 CONDITIONS = np.array([[1, 0, 0, 0], [0, 0.5, 0, 1], [0, 0, 0, 0]], np.float32)
-LIVE = replace(
-    LasaftLiveConfig(), hidden=24, bottleneck=8, embedding=8, d_k=4, head_channels=4, head_width=3, head_hidden=16
-)
+LIVE = replace(LasaftLiveConfig(), width=6, bottleneck=8, layers=2, embedding=8, d_k=4, head_width=4, head_hidden=8)
 SMALL = {"n_fft": 64, "n_blocks": 3, "internal_channels": 3, "n_internal_layers": 1, "bn_factor": 4, "min_bn_units": 4}
 SMALL |= {"embedding_dim": 5, "control_n_layer": 1, "num_tdfs": 3, "dk": 4}
 
@@ -307,7 +305,7 @@ def test_the_masks_answer_is_the_slope_of_their_logits(monkeypatch):
     monkeypatch.setattr("models.frequency_matrices._heard", lambda model, moments: (past, now.clone()))
     edges = network.bands.edges[[0, 100, 200, 304]] * 44100 / 2048  # whole bands, so that shares are sums
     found = live_masks(network, STEMS, edges, moments=3)[1].values
-    state = torch.zeros(2, 3, 24).double()
+    state = network.begin(3).double()
 
     @torch.no_grad()
     def opened(louder: float) -> torch.Tensor:

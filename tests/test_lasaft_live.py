@@ -9,12 +9,13 @@ torch = pytest.importorskip("torch", reason="the networks need the train extra")
 
 from models.bandloss import QUIET, band_sums, mask_loss
 from models.data.remix import Remix
-from models.lasaft_live import Bands, LasaftLive, LasaftLiveConfig
+from models.lasaft_live import Bands, GroupLinear, LasaftLive, LasaftLiveConfig, LatentSources
+from models.recurrence import gated
 from models.train import conditions_for
 from realtime.windows import analysis_window
 
 SMALL = LasaftLiveConfig(
-    n_fft=128, bands=((1, 16), (4, 12)), hidden=24, bottleneck=8, head_channels=4, head_width=3, head_hidden=16
+    n_fft=128, bands=((1, 16), (4, 12)), group=4, width=6, bottleneck=8, layers=2, head_width=4, head_hidden=8
 )
 
 
@@ -73,6 +74,44 @@ def test_attention_weighs_the_latent_sources(network):
     assert torch.allclose(weights.sum(-1), torch.ones(5))
 
 
+def test_the_compiled_recurrence_and_its_gradients_are_those_of_the_equation():
+    torch.manual_seed(0)
+    z, u, begin = torch.rand(3, 9, 5), torch.randn(3, 9, 5), torch.randn(3, 5)
+    weights = torch.randn(3, 9, 5)
+    gradients = []
+    for frames in (9, 3):  # at once, compiled; by threes, in plain torch
+        inputs = [x.clone().requires_grad_() for x in (z, u, begin)]
+        held, last = [], inputs[2]
+        for a in range(0, 9, frames):
+            held.append(gated(inputs[0][:, a : a + frames], inputs[1][:, a : a + frames], last))
+            last = held[-1][:, -1]
+        held = torch.cat(held, 1)
+        gradients.append([held, *torch.autograd.grad((held * weights).sum(), inputs)])
+    for one, other in zip(*gradients, strict=True):
+        assert torch.allclose(one, other, atol=1e-6)
+
+
+@torch.no_grad()
+def test_groups_have_weights_of_their_own():
+    torch.manual_seed(0)
+    layer = GroupLinear(3, 4, 5)
+    x = torch.randn(2, 7, 3, 4)
+    wanted = torch.einsum("btgi,gio->btgo", x, layer.weight) + layer.bias
+    assert torch.allclose(layer(x), wanted, atol=1e-6)
+
+
+@torch.no_grad()
+def test_latent_sources_transform_frequencies_each_in_its_way():
+    torch.manual_seed(0)
+    latents = LatentSources(6, 2)
+    x = torch.randn(1, 3, 6, 4)
+    y = latents(x)
+    for index in range(2):
+        inner = latents.inner.weight[3 * index : 3 * index + 3], latents.inner.bias[3 * index : 3 * index + 3]
+        squeezed = torch.relu(torch.einsum("rg,btgc->btrc", inner[0], x) + inner[1][:, None])
+        assert torch.allclose(y[:, :, index], x + torch.einsum("rg,btrc->btgc", latents.outer[index], squeezed), atol=1e-6)
+
+
 def test_bands_cover_every_bin_once():
     bands = Bands(SMALL.bands)
     assert bands.edges[-1] == SMALL.n_fft // 2
@@ -80,6 +119,8 @@ def test_bands_cover_every_bin_once():
     assert torch.equal(bands.gather(bands.spread(values)), values)
     with pytest.raises(ValueError, match="bands cover"):
         LasaftLiveConfig(n_fft=128, bands=((1, 16),))
+    with pytest.raises(ValueError, match="28 bands do not divide into groups of 8"):
+        LasaftLiveConfig(n_fft=128, bands=((1, 16), (4, 12)))
 
 
 def test_band_loss_equals_the_error_of_the_spectrum_and_its_gradient(network):

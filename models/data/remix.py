@@ -6,7 +6,7 @@ batches and then changes to another, the way a set does, so that a network with 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 import torch
@@ -31,6 +31,29 @@ class _Scene:
     drive: dict[int, float] = field(default_factory=dict)  # of stems that are saturated
     rests: dict[int, tuple[int, int]] = field(default_factory=dict)  # of stems that pause: samples of the scene
     bus: Bus | None = None
+
+    def state(self) -> dict:
+        """Return it as plain data and tensors. These share the scene's memory, which no one writes to."""
+        return {
+            "position": [float(p) for p in self.position],
+            "speed": torch.from_numpy(self.speed),
+            "matrix": torch.from_numpy(self.matrix),
+            "curve": torch.from_numpy(self.curve),
+            "left": self.left,
+            "played": self.played,
+            "drive": {int(i): float(d) for i, d in self.drive.items()},
+            "rests": {int(i): [int(a), int(b)] for i, (a, b) in self.rests.items()},
+            "bus": None if self.bus is None else {k: float(v) for k, v in asdict(self.bus).items()},
+        }
+
+    @classmethod
+    def restored(cls, state: dict) -> _Scene:
+        """Return the scene of a `state()`."""
+        arrays = {key: state[key].numpy() for key in ("speed", "matrix", "curve")}
+        bus = None if state["bus"] is None else Bus(**state["bus"])
+        rests = {i: (a, b) for i, (a, b) in state["rests"].items()}
+        changing = {"position": list(state["position"]), "drive": dict(state["drive"]), "rests": rests, "bus": bus}
+        return cls(**(state | arrays | changing))
 
 
 class Remix:
@@ -175,7 +198,22 @@ class Remix:
         share = (at - index).astype(np.float32)[:, None]
         return part[index] * (1 - share) + part[index + 1] * share
 
-    def next(self) -> tuple[Tensor, Tensor]:
+    def state(self) -> dict:
+        """Return where every lane is, as plain data and tensors; `restore` goes on from there, sample by sample."""
+        return {
+            "rng": self.rng.bit_generator.state,
+            "chance": self.chance.bit_generator.state,
+            "scenes": [scene.state() for scene in self.scenes],
+        }
+
+    def restore(self, state: dict) -> None:
+        """Go on from a `state()` of a remix with as many lanes, of the same pool."""
+        self.rng.bit_generator.state = state["rng"]
+        self.chance.bit_generator.state = state["chance"]
+        self.scenes = [_Scene.restored(scene) for scene in state["scenes"]]
+
+    def next(self, window: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return the next batch, through another analysis `window` [n_fft] where one is given."""
         audio = np.zeros((len(self.scenes), len(STEMS), self.samples, 2), np.float32)
         curves = np.zeros((len(self.scenes), len(STEMS), self.n_fft // 2 + 1), np.float32)
         for lane, scene in enumerate(self.scenes):
@@ -196,4 +234,5 @@ class Remix:
             scene.played += self.frames * self.hop
             scene.left -= 1
         frames = torch.from_numpy(audio).transpose(2, 3).unfold(-1, self.n_fft, self.hop)
-        return torch.view_as_real(torch.fft.rfft(frames * self.window)), torch.from_numpy(curves)
+        window = self.window if window is None else window
+        return torch.view_as_real(torch.fft.rfft(frames * window)), torch.from_numpy(curves)
