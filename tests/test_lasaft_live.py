@@ -74,21 +74,24 @@ def test_attention_weighs_the_latent_sources(network):
     assert torch.allclose(weights.sum(-1), torch.ones(5))
 
 
-def test_the_compiled_recurrence_and_its_gradients_are_those_of_the_equation():
+def test_the_recurrence_and_its_gradients_are_the_same_in_every_way_it_is_computed():
     torch.manual_seed(0)
-    z, u, begin = torch.rand(3, 9, 5), torch.randn(3, 9, 5), torch.randn(3, 5)
-    weights = torch.randn(3, 9, 5)
-    gradients = []
-    for frames in (9, 3):  # at once, compiled; by threes, in plain torch
-        inputs = [x.clone().requires_grad_() for x in (z, u, begin)]
+    z, u, begin, weights = torch.rand(3, 9, 5), torch.randn(3, 9, 5), torch.randn(3, 5), torch.randn(3, 9, 5)
+
+    def computed(pieces: int, kind: torch.dtype) -> list[torch.Tensor]:
+        inputs = [x.to(kind).requires_grad_() for x in (z.clone(), u.clone(), begin.clone())]
         held, last = [], inputs[2]
-        for a in range(0, 9, frames):
-            held.append(gated(inputs[0][:, a : a + frames], inputs[1][:, a : a + frames], last))
+        for opening, update in zip(inputs[0].split(pieces, 1), inputs[1].split(pieces, 1), strict=True):
+            held.append(gated(opening, update, last))
             last = held[-1][:, -1]
-        held = torch.cat(held, 1)
-        gradients.append([held, *torch.autograd.grad((held * weights).sum(), inputs)])
-    for one, other in zip(*gradients, strict=True):
-        assert torch.allclose(one, other, atol=1e-6)
+        whole = torch.cat(held, 1)
+        return [whole, *torch.autograd.grad((whole * weights).sum(), inputs)]
+
+    # By threes frame by frame; at once compiled, and in double precision by doubling.
+    wanted = computed(3, torch.float64)
+    for found in (computed(9, torch.float32), computed(9, torch.float64)):
+        for one, other in zip(found, wanted, strict=True):
+            assert torch.allclose(one.double(), other, atol=1e-6)
 
 
 @torch.no_grad()
