@@ -46,7 +46,7 @@ def _lasaft_live(arguments: argparse.Namespace):
     if arguments.quality is not None:
         rows = json.loads(arguments.quality.read_text())["sdr"]
         figures = {label.split(", ")[1]: row for label, row in rows.items() if label.startswith("lasaft-live, ")}
-    metadata = lasaft_live_metadata(figures, training)
+    metadata = lasaft_live_metadata(figures, training, arguments.name)
     return export_separator(load(arguments.checkpoint), metadata, arguments.output, half=True)
 
 
@@ -63,6 +63,7 @@ def main() -> int:
     )
     live.add_argument("checkpoint", type=Path)
     live.add_argument("-o", "--output", type=Path, required=True, metavar="FILE")
+    live.add_argument("--name", default="lasaft-live", help="what the separator calls itself (default lasaft-live)")
     live.add_argument("--quality", type=Path, metavar="JSON", help="figures of models.evaluate to put into the file")
     live.add_argument("--trained-on", metavar="TEXT", help="data, if other than that of the shipped weights")
     live.add_argument("--licence", metavar="TEXT", help="what may be done with weights made from that data")

@@ -20,15 +20,20 @@ TRAINING = Training(
 )
 
 
-def lasaft_live_metadata(quality: dict[str, dict[str, float]], training: Training = TRAINING) -> Metadata:
+def lasaft_live_metadata(
+    quality: dict[str, dict[str, float]],
+    training: Training = TRAINING,
+    name: str = "lasaft-live",
+    n_fft: int = 2048,
+) -> Metadata:
     """Return the metadata of LaSAFT-Live; `quality` is SDR in dB per mode and stem."""
     return Metadata(
-        name="lasaft-live",
+        name=name,
         architecture="LaSAFT-Live",
         stems=("vocals", "drums", "bass", "other"),
         sample_rates=(44100,),
         channels=2,
-        n_fft=2048,
+        n_fft=n_fft,
         frames=1,
         lookahead=0,
         modes=MODES,

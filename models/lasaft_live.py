@@ -200,13 +200,17 @@ class LasaftHead(nn.Module):
         """Weights of the latent sources for an embedded condition: [..., embedding] -> [..., latent_sources]."""
         return torch.softmax(self.query(embedding) @ self.keys.T / self.config.d_k**0.5, -1)
 
+    def modulated(self, x: Tensor, embedding: Tensor) -> Tensor:
+        """GPoCM of x [batch, frames, queries, groups, width]."""
+        omega = self.omega(embedding).unflatten(-1, (self.config.head_width, self.config.head_width))
+        return torch.sigmoid(x @ omega + self.beta(embedding).unsqueeze(-2)) * x
+
     def logits(self, values: Tensor, condition: Tensor) -> Tensor:
         """The mask before its squashing, [batch, frames, queries, 2, channels, bands]."""
         c = self.config
         embedding = self.embed(condition)
         x = (self.attention(embedding) @ values.flatten(-2)).unflatten(-1, values.shape[-2:])
-        omega = self.omega(embedding).unflatten(-1, (c.head_width, c.head_width))
-        x = torch.sigmoid(x @ omega + self.beta(embedding).unsqueeze(-2)) * x
+        x = self.modulated(x, embedding)
         x = torch.relu(self.hidden(x) * (1 + self.scale(embedding)).unsqueeze(-2))
         mask = self.mask(x).unflatten(-1, (2, c.channels, c.group))
         return mask.permute(0, 1, 2, 4, 5, 3, 6).flatten(-2)

@@ -213,6 +213,8 @@ class Pool:
             for number, f in enumerate(folders):
                 first = self.audio[stem].starts[number]
                 document = json.loads((f / f"{stem}.json").read_text())
+                if "groups" not in document:
+                    raise HostError(f"{f} is a pool of another version: render it again")
                 for name, whole in document["groups"].items():
                     runs = document.get("sounding", {}).get(name, [whole])
                     self.index[stem].setdefault(name, []).extend((first + a, first + b) for a, b in runs)

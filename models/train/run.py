@@ -43,6 +43,7 @@ def train(options: Options) -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="lightning")
     torch.set_num_threads(options.threads)
+    torch.set_flush_denormal(True)  # states that decay in silence cost a CPU many times the work
     first = ranks.first()
     corpus = _corpus(options, first)
     document = checkpoint.read(options.run)
@@ -76,7 +77,7 @@ def train(options: Options) -> None:
         return Remix(pool, options.lanes, options.frames, HOP, window, seed=seed, augmentation=augmentation)
 
     if average is None:
-        _measure_features(network, remix(options.seed))
+        measure_features(network, remix(options.seed))
         average = copy.deepcopy(network)
     seed = options.seed + step + _APART * trainer.global_rank
     source = Source(remix(seed + 1), windows, network.bands.edges, options.loss == "windows", seed)
@@ -202,7 +203,7 @@ def _trainer(options: Options, callbacks: list) -> Trainer:
 
 
 @torch.no_grad()
-def _measure_features(network: LasaftLive, data: Remix) -> None:
+def measure_features(network: LasaftLive, data: Remix) -> None:
     """Give the network the mean and the scale of its features."""
     everything = torch.ones(len(data.scenes), 1, len(STEMS))
     powers = [band_sums(*data.next(), everything, network.bands.edges)[1] for _ in range(_STATISTICS)]

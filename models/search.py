@@ -1,0 +1,312 @@
+"""Variants of LaSAFT-Live, trained alike for as many steps, with what each costs: what its shape was chosen by.
+
+    python -m models.search --data STEMS --pool POOL -o docs/figures/search.json
+    python -m models.search --measure -o docs/figures/search.json
+
+The second measures the costs, for which the machine must be idle. Started again the first trains only the variants
+that the file lacks. Scores are of the training's own quick measure, on validation excerpts and on mixtures made of
+what was trained on: too few steps to say how good a variant will be, enough to compare them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from export import train_extra
+from realtime.errors import HostError
+from realtime.separator import Separator, flush_denormals
+from realtime.windows import analysis_window
+
+try:
+    import torch
+    from torch import Tensor, nn
+
+    from export.exporter import export_separator
+    from models.bandloss import mask_loss
+    from models.card import lasaft_live_metadata
+    from models.data.augmentation import Augmentation
+    from models.data.corpus import Corpus
+    from models.data.layout import STEMS
+    from models.data.pool import Pool
+    from models.data.remix import Remix
+    from models.lasaft_live import LasaftHead, LasaftLive, LasaftLiveConfig
+    from models.train.batches import Batches, Source
+    from models.train.module import CLIP, WEIGHT_DECAY
+    from models.train.run import measure_features
+    from models.train.schedule import Schedule
+    from models.train.scores import equally_loud, quick_scores
+    from models.train.windows import ANALYSIS, HOP, host_windows
+except ImportError:
+    raise train_extra() from None
+
+LANES, FRAMES, RATE = 4, 64, 1.5e-3
+ANNEALED = 0.4
+_CALLS = 400
+_FAMILIAR = 4
+
+
+class Memoryless(nn.Module):
+    """In place of a recurrence: every frame by itself."""
+
+    def forward(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        return x, state + 0 * x.flatten(-2)[:, -1]
+
+
+class Convolution(nn.Module):
+    """Residual convolution along frequency (TFC of one frame), [batch, frames, groups, width]."""
+
+    def __init__(self, width: int, kernel: int = 5) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.conv = nn.Conv1d(width, width, kernel, padding=kernel // 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.conv(self.norm(x).flatten(0, 1).transpose(1, 2)).transpose(1, 2)
+        return x + 0.5 * torch.relu(y).unflatten(0, x.shape[:2])
+
+
+class FilmHead(LasaftHead):
+    """FiLM: the condition scales and shifts the channels, which do not gate each other."""
+
+    def __init__(self, config: LasaftLiveConfig, groups: int) -> None:
+        super().__init__(config, groups)
+        self.omega = nn.Linear(config.embedding, config.head_width)
+
+    def modulated(self, x: Tensor, embedding: Tensor) -> Tensor:
+        return x * (1 + self.omega(embedding)).unsqueeze(-2) + self.beta(embedding).unsqueeze(-2)
+
+
+def _film(network: LasaftLive) -> None:
+    network.head = FilmHead(network.config, network.groups)
+
+
+def _memoryless(network: LasaftLive) -> None:
+    network.recurrences = nn.ModuleList(Memoryless() for _ in network.recurrences)
+
+
+def _without_tdf(network: LasaftLive) -> None:
+    network.tdfs = nn.ModuleList(nn.Identity() for _ in network.tdfs)
+
+
+def _convolved(network: LasaftLive) -> None:
+    network.tdfs = nn.ModuleList(Convolution(network.config.width) for _ in network.tdfs)
+
+
+def _unchanged(network: LasaftLive) -> None:
+    del network
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What is other than in `lasaft-live`: fields of its configuration, and parts of the network."""
+
+    title: str
+    config: dict = field(default_factory=dict)
+    change: Callable[[LasaftLive], None] = _unchanged
+
+    def network(self) -> LasaftLive:
+        """Return it with random weights."""
+        torch.manual_seed(0)
+        network = LasaftLive(LasaftLiveConfig(**self.config))
+        self.change(network)
+        return network
+
+
+VARIANTS = {
+    "default": Variant("lasaft-live as it is"),
+    "light": Variant("light: width 48, 3 layers, bottleneck 64", {"width": 48, "layers": 3, "bottleneck": 64}),
+    "wide": Variant("width 96, 2 layers", {"width": 96, "layers": 2}),
+    "deep": Variant("width 48, 7 layers, bottleneck 96", {"width": 48, "layers": 7, "bottleneck": 96}),
+    "memoryless": Variant("no recurrence along time", change=_memoryless),
+    "no-tdf": Variant("no TDF, 8 layers", {"layers": 8}, _without_tdf),
+    "tfc": Variant("convolutions along frequency in place of TDF, 6 layers", {"layers": 6}, _convolved),
+    "film": Variant("FiLM in place of GPoCM", change=_film),
+    "one-latent": Variant("one latent source: no LaSAFT", {"latent_sources": 1}),
+    "coarse": Variant(
+        "19 groups of 16 bands, width 112, bottleneck 160", {"group": 16, "width": 112, "bottleneck": 160}
+    ),
+    "long": Variant("frames of 4096", {"n_fft": 4096, "bands": ((1, 256), (4, 64), (16, 96))}),
+}
+
+
+@dataclass
+class Row:
+    """What was found of a variant; scores in dB per stem, `ms` of one hop for one and four stems."""
+
+    title: str
+    parameters: int
+    seconds: float
+    equal: list[float]
+    natural: list[float]
+    familiar: list[float]
+    ms: list[float] = field(default_factory=list)
+    megabytes: float = 0.0
+
+
+def trained(variant: Variant, corpus: Corpus, pool: Pool, steps: int, say: Callable[[str], object]) -> Row:
+    """Train a variant for `steps`, the last of them annealed, and score it."""
+    network = variant.network()
+    n_fft = network.config.n_fft
+
+    def remix(seed: int) -> Remix:
+        window = analysis_window(ANALYSIS, n_fft)
+        return Remix(pool, LANES, FRAMES, HOP, window, seed=seed, augmentation=Augmentation())
+
+    measure_features(network, remix(0))
+    average = copy.deepcopy(network)
+    schedule = Schedule(RATE, 20000, round(steps * (1 - ANNEALED)), round(steps * ANNEALED))
+    optimiser = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=WEIGHT_DECAY, betas=(0.9, 0.98))
+    batches = Batches(Source(remix(1), host_windows(["low"], n_fft), network.bands.edges, False, 1))
+    state, random = network.begin(LANES), torch.Generator().manual_seed(0)
+    begun = time.monotonic()
+    for step, batch in zip(range(steps), batches, strict=False):
+        for group in optimiser.param_groups:
+            group["lr"] = schedule.at(step)
+        state = state.detach() * (torch.rand(1, LANES, 1, generator=random) > 0.08)
+        values, state = network.trunk(network.scaled(batch.powers), state)
+        starts = [0, *batch.wishes.ends[:-1]]
+        pieces = zip(batch.wishes.pieces, starts, batch.wishes.ends, strict=True)
+        logits = torch.cat([network.head.logits(values[:, a:b], wish.unsqueeze(1)) for wish, a, b in pieces], 1)
+        loss, _ = mask_loss(logits, batch.sums, batch.powers)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), CLIP)
+        optimiser.step()
+        keep = min(0.99, (1 + step) / (10 + step))
+        with torch.no_grad():
+            torch._foreach_lerp_(list(average.parameters()), list(network.parameters()), 1 - keep)
+        if step % 100 == 99:
+            say(f"{variant.title}: step {step + 1} of {steps}, {time.monotonic() - begun:.0f} s")
+    seconds = time.monotonic() - begun
+    batches.stop()
+    excerpts = corpus.excerpts("valid")
+    return Row(
+        variant.title,
+        sum(p.numel() for p in network.parameters()),
+        seconds,
+        quick_scores(average, [equally_loud(excerpt) for excerpt in excerpts]),
+        quick_scores(average, excerpts),
+        _familiar(average, pool),
+    )
+
+
+@torch.no_grad()
+def _familiar(network: LasaftLive, pool: Pool) -> list[float]:
+    """Return the mean SDR per stem over mixtures of the same pool that were not trained on."""
+    network.eval()
+    window = analysis_window(ANALYSIS, network.config.n_fft)
+    source = Source(
+        Remix(pool, 16, FRAMES, HOP, window, seed=12345),
+        host_windows(["low"], network.config.n_fft),
+        network.bands.edges,
+        False,
+        5,
+    )
+    state, scores = network.begin(16), []
+    for _ in range(_FAMILIAR):
+        batch = source.next()
+        values, state = network.trunk(network.scaled(batch.powers), state)
+        logits = network.head.logits(values, batch.wishes.by_frame()[:, :1])
+        scores.append(mask_loss(logits, batch.sums, batch.powers)[1][:, : len(STEMS)])
+    # The first batch has no past.
+    return torch.cat(scores[1:]).nanmean(0).tolist()
+
+
+def costs(variant: Variant) -> tuple[list[float], float]:
+    """Return ms of a hop for one and for four stems, exported, on this thread; and the file's size in MB."""
+    flush_denormals()
+    taken = []
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "variant.onnx"
+        network = variant.network().eval()
+        metadata = lasaft_live_metadata({}, n_fft=network.config.n_fft)
+        export_separator(network, metadata, path, half=True, check=False)
+        for stems in (1, len(STEMS)):
+            runner = Separator.load(path).runner(stems)
+            runner.mixture[:] = np.random.default_rng(0).standard_normal(runner.mixture.shape)
+            runner.condition[:] = np.eye(len(STEMS))[:stems]
+            times = []
+            for _ in range(_CALLS):
+                begun = time.perf_counter()
+                runner.run()
+                times.append(time.perf_counter() - begun)
+            taken.append(round(1e3 * float(np.median(times[_CALLS // 4 :])), 3))
+        return taken, round(path.stat().st_size / 1e6, 2)
+
+
+def table(rows: dict[str, Row]) -> str:
+    """Return the rows as a table in markdown."""
+    lines = [
+        "| variant | parameters | MB | ms, one stem | ms, four | validation | equally loud | familiar | trained in |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for row in rows.values():
+        ms = [f"{value:.2f}" for value in row.ms] or ["", ""]
+        scores = [f"{np.mean(values):.2f}" for values in (row.natural, row.equal, row.familiar)]
+        cells = [row.title, f"{row.parameters / 1e6:.2f} M", f"{row.megabytes:.1f}", *ms, *scores]
+        lines.append("| " + " | ".join([*cells, f"{row.seconds / 60:.1f} min"]) + " |")
+    return "\n".join(lines)
+
+
+def read(path: Path) -> dict[str, Row]:
+    """Return the rows of a file, none where there is none. Raises HostError for another kind of file."""
+    try:
+        return {name: Row(**row) for name, row in json.loads(path.read_text())["rows"].items()} if path.exists() else {}
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise HostError(f"{path} holds no rows of a search ({error}); nothing was changed") from None
+
+
+def write(path: Path, rows: dict[str, Row], steps: int) -> None:
+    """Write the rows in the order of VARIANTS."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    ordered = {name: asdict(rows[name]) for name in VARIANTS if name in rows}
+    path.write_text(json.dumps({"steps": steps, "seed": 0, "rows": ordered}, indent=1) + "\n")
+
+
+def main() -> int:
+    """Run the command line; return its exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m models.search", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, help="folder of stems, for validation")
+    parser.add_argument("--pool", type=Path, nargs="+", help="rendered pools to train on")
+    parser.add_argument("--steps", type=int, default=700, help="steps of each variant (default 700)")
+    parser.add_argument("--variants", nargs="+", choices=list(VARIANTS), default=list(VARIANTS), metavar="NAME")
+    parser.add_argument(
+        "--measure", action="store_true", help="measure what the trained ones cost, instead of training"
+    )
+    parser.add_argument("-o", "--output", type=Path, default=Path("docs/figures/search.json"), metavar="JSON")
+    options = parser.parse_args()
+    try:
+        rows = read(options.output)
+        torch.set_num_threads(1)
+        if options.measure:
+            for name in options.variants:
+                if name in rows:
+                    rows[name].ms, rows[name].megabytes = costs(VARIANTS[name])
+            write(options.output, rows, options.steps)
+        elif options.data and options.pool:
+            torch.set_flush_denormal(True)
+            corpus, pool = Corpus(options.data), Pool(options.pool)
+            for name in [name for name in options.variants if name not in rows]:
+                rows[name] = trained(VARIANTS[name], corpus, pool, options.steps, lambda text: print(text, flush=True))
+                write(options.output, rows, options.steps)
+        print(table(rows))
+    except HostError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
