@@ -33,7 +33,7 @@ def _isolator(output: Path):
 def _lasaft_live(arguments: argparse.Namespace):
     try:
         from export.exporter import export_separator
-        from models.card import TRAINING, lasaft_live_metadata
+        from models.card import MODES, TRAINING, lasaft_live_metadata
         from models.train import load
     except ImportError:
         raise train_extra() from None
@@ -45,8 +45,11 @@ def _lasaft_live(arguments: argparse.Namespace):
     figures = {}
     if arguments.quality is not None:
         rows = json.loads(arguments.quality.read_text())["sdr"]
-        figures = {label.split(", ")[1]: row for label, row in rows.items() if label.startswith("lasaft-live, ")}
-    metadata = lasaft_live_metadata(figures, training, arguments.name)
+        figures = {label.split(", ")[1]: row for label, row in rows.items() if label.startswith(f"{arguments.name}, ")}
+    modes = arguments.modes or list(MODES)
+    if unknown := [mode for mode in modes if mode not in MODES]:
+        raise HostError(f"there is no latency mode '{unknown[0]}'; there are {', '.join(MODES)}")
+    metadata = lasaft_live_metadata(figures, training, arguments.name, modes=modes)
     return export_separator(load(arguments.checkpoint), metadata, arguments.output, half=True)
 
 
@@ -64,6 +67,9 @@ def main() -> int:
     live.add_argument("checkpoint", type=Path)
     live.add_argument("-o", "--output", type=Path, required=True, metavar="FILE")
     live.add_argument("--name", default="lasaft-live", help="what the separator calls itself (default lasaft-live)")
+    live.add_argument(
+        "--modes", nargs="+", metavar="MODE", help="latency modes to offer, those that its cost allows (default: all)"
+    )
     live.add_argument("--quality", type=Path, metavar="JSON", help="figures of models.evaluate to put into the file")
     live.add_argument("--trained-on", metavar="TEXT", help="data, if other than that of the shipped weights")
     live.add_argument("--licence", metavar="TEXT", help="what may be done with weights made from that data")

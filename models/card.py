@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from realtime.latency import Mode
 from realtime.metadata import Metadata, Training
 
@@ -25,8 +27,9 @@ def lasaft_live_metadata(
     training: Training = TRAINING,
     name: str = "lasaft-live",
     n_fft: int = 2048,
+    modes: Sequence[str] = tuple(MODES),
 ) -> Metadata:
-    """Return the metadata of LaSAFT-Live; `quality` is SDR in dB per mode and stem."""
+    """Return the metadata of LaSAFT-Live; `quality` is SDR in dB per mode and stem, those not in `modes` left out."""
     return Metadata(
         name=name,
         architecture="LaSAFT-Live",
@@ -36,7 +39,7 @@ def lasaft_live_metadata(
         n_fft=n_fft,
         frames=1,
         lookahead=0,
-        modes=MODES,
+        modes={mode: MODES[mode] for mode in modes},
         training=training,
-        quality=quality,
+        quality={mode: figures for mode, figures in quality.items() if mode in modes},
     )
