@@ -12,7 +12,11 @@ from models.data.remix import Remix
 from models.lasaft_live import Bands, GroupLinear, LasaftLive, LasaftLiveConfig, LatentSources
 from models.recurrence import gated
 from models.train import conditions_for
-from realtime.windows import analysis_window
+from realtime.engine import Engine, full_mix
+from realtime.latency import Mode
+from realtime.metadata import Metadata, Training
+from realtime.separator import Separator
+from realtime.windows import analysis_window, synthesis_window
 
 SMALL = LasaftLiveConfig(
     n_fft=128, bands=((1, 16), (4, 12)), group=4, width=6, bottleneck=8, layers=2, head_width=4, head_hidden=8
@@ -112,7 +116,9 @@ def test_latent_sources_transform_frequencies_each_in_its_way():
     for index in range(2):
         inner = latents.inner.weight[3 * index : 3 * index + 3], latents.inner.bias[3 * index : 3 * index + 3]
         squeezed = torch.relu(torch.einsum("rg,btgc->btrc", inner[0], x) + inner[1][:, None])
-        assert torch.allclose(y[:, :, index], x + torch.einsum("rg,btrc->btgc", latents.outer[index], squeezed), atol=1e-6)
+        assert torch.allclose(
+            y[:, :, index], x + torch.einsum("rg,btrc->btgc", latents.outer[index], squeezed), atol=1e-6
+        )
 
 
 def test_bands_cover_every_bin_once():
@@ -214,3 +220,44 @@ def test_lanes_run_on_from_batch_to_batch():
     again = Remix(FakePool(), lanes=3, frames=8, hop=32, window=window, seed=1)
     assert torch.equal(again.next()[0], first)
     assert not torch.equal(first, second)
+
+
+@torch.no_grad()
+def test_interleaved_states_in_the_engine_are_as_many_networks_offline(network, tmp_path):
+    pytest.importorskip("onnx", reason="needs the train extra to export")
+    from export.exporter import export_separator
+
+    hop, synthesis, turns, count = 16, 32, 2, 40
+    mode = Mode(hop, synthesis, "asymmetric-16", interleave=turns)
+    training = Training("nothing", "none")
+    names = ("vocals", "drums", "bass", "other")
+    export_separator(
+        network,
+        Metadata("small", "test", names, (44100,), 2, 128, 1, 0, {"lower": mode}, training),
+        tmp_path / "s.onnx",
+    )
+    audio = np.random.default_rng(0).standard_normal((count * hop, 2)).astype(np.float32) * 0.1
+    engine = Engine(Separator.load(tmp_path / "s.onnx"), mode, 2, "stems", full_mix(names))
+    heard = []
+    for start in range(0, len(audio), hop):
+        assert engine.process(audio[start : start + hop])
+        heard.append(engine.stems.copy())
+    heard = np.concatenate(heard, 1)
+
+    window = analysis_window(mode.analysis, 128)
+    padded = np.concatenate([np.zeros((128 - hop, 2), np.float32), audio])
+    frames = np.stack([padded[i * hop : i * hop + 128].T * window for i in range(count)], 1)
+    spectra = np.fft.rfft(frames)  # [channels, frames, bins]
+    mixture = torch.from_numpy(np.stack([spectra.real, spectra.imag], 1).reshape(1, 4, count, 65)).float()
+    estimate = torch.zeros(4, 4, count, 65)
+    for turn in range(turns):
+        estimate[:, :, turn::turns], _ = network(mixture[:, :, turn::turns], torch.eye(4), network.begin(1))
+    estimate = estimate.unflatten(1, (2, 2)).double().numpy()
+    parts = np.fft.irfft(estimate[:, :, 0] + 1j * estimate[:, :, 1])[..., -synthesis:]
+    parts *= synthesis_window(window, hop, synthesis)
+    wanted = np.zeros((4, 2, count * hop + synthesis))
+    for i in range(count):
+        wanted[:, :, i * hop : i * hop + synthesis] += parts[:, :, i]
+    wanted = wanted[:, :, : count * hop].transpose(0, 2, 1)
+    assert np.abs(wanted).max() > 1e-3
+    assert np.abs(heard - wanted).max() < 1e-4 * np.sqrt(np.mean(wanted**2))
