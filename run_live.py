@@ -107,8 +107,22 @@ def _parser() -> argparse.ArgumentParser:
 
     bench = commands.add_parser("bench", help="measure latency, load and misses on this machine")
     _shared(bench)
-    bench.add_argument("--hops", type=int, default=0, metavar="N", help="hops per mode (default: one minute)")
+    bench.add_argument("--hops", type=int, default=0, metavar="N", help="hops per mode and run (default: one minute)")
+    bench.add_argument("--modes", nargs="+", metavar="MODE", help="latency modes to measure (default: all it has)")
+    bench.add_argument(
+        "--runs", nargs="+", choices=("single", "stems"), help="ways to run the condition (default: all it has)"
+    )
+    bench.add_argument(
+        "--block", type=int, metavar="SAMPLES", help="device block, 32 to 4096 (default: the hop, at most 512)"
+    )
+    bench.add_argument(
+        "--peers",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="also time other systems where they are installed (hs-tasnet)",
+    )
     bench.add_argument("--json", type=Path, metavar="FILE", help="also write the figures here")
+    bench.add_argument("--html", type=Path, metavar="FILE", help="also write a page with plots here")
 
     osc = commands.add_parser("osc", help="print the whole OSC address space")
     osc.add_argument("--model", default=DEFAULT_MODEL, metavar="NAME_OR_FILE", help="separator whose stems are meant")
@@ -272,10 +286,22 @@ def _osc(options: argparse.Namespace) -> int:
 
 
 def _bench(options: argparse.Namespace) -> int:
-    from realtime.bench import bench
+    from realtime.bench import Request, bench
     from realtime.library import find_separator
 
-    return bench(find_separator(options.model), options.hops, options.json)
+    modes = options.modes or ([options.latency] if options.latency else None)
+    return bench(
+        Request(
+            path=find_separator(options.model),
+            hops=options.hops,
+            modes=tuple(modes) if modes else None,
+            runs=tuple(options.runs) if options.runs else None,
+            block=options.block,
+            peers=options.peers,
+            json=options.json,
+            html=options.html,
+        )
+    )
 
 
 def main(arguments: list[str] | None = None) -> int:
