@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from models.blocks.tdf import Tdf, TdfBlock
 from models.blocks.tfc_tdf import Lasaft, LightSaft, MuxTdf, TfcTdf
-from models.lasaft_live import LasaftLive
+from models.live_network import LiveNetwork
 from models.train import ANALYSIS, HOP
 from realtime.demo import demo_song
 from realtime.windows import analysis_window
@@ -90,27 +90,14 @@ def _title(name: str) -> str:
     return "middle" if part == "mid_block" else f"{part.removesuffix('s')} {int(index) + 1}"
 
 
-@torch.no_grad()
-def live_tdfs(model: LasaftLive) -> list[FrequencyMatrix]:
-    """Return the TDFs of LaSAFT-Live's trunk, which work on learnt features, as seen from its bands.
-
-    A band writes a pattern r_i into its group's features (left, right and side together, brought to unit
-    length). Shown is r_j^T W2 W1 r_i, the scale of the norm included: how much of band j's pattern the TDF
-    adds where band i is louder.
-    """
-    patterns = nn.functional.normalize(model.reduce.weight.unflatten(1, (3, -1)).sum(1), dim=-1)
-    # One row a band, zero but for the features of its own group.
-    rows = torch.block_diag(*patterns)
-    found = []
-    for index, tdf in enumerate(model.tdfs):
-        weight = tdf.outer.weight @ (tdf.inner.weight * tdf.norm.weight.repeat(model.groups))
-        values = (rows @ weight @ rows.T).numpy()
-        found.append(FrequencyMatrix(f"TDF {index + 1}", "", values, band_edges(model)))
-    return found
+def live_tdfs(model: LiveNetwork) -> list[FrequencyMatrix]:
+    """Return the TDFs of a live network's trunk as seen from its bands: see LiveNetwork.tdfs_by_bands."""
+    edges = band_edges(model)
+    return [FrequencyMatrix(f"TDF {i + 1}", "", tdf.numpy(), edges) for i, tdf in enumerate(model.tdfs_by_bands())]
 
 
 def live_masks(
-    model: LasaftLive, stems: tuple[str, ...], cells: np.ndarray, moments: int = 48
+    model: LiveNetwork, stems: tuple[str, ...], cells: np.ndarray, moments: int = 48
 ) -> list[FrequencyMatrix]:
     """Return for every stem how LaSAFT-Live's mask answers to the music, between `cells` [n + 1] in Hz.
 
@@ -124,7 +111,7 @@ def live_masks(
     sums = share / torch.from_numpy(np.diff(band_edges(model))).to(past)
     means = share / share.sum(1, keepdim=True)
     with torch.no_grad():
-        _, state = model.trunk(past, model.begin(moments))
+        _, state = model.trunk(past, model.begin(moments).to(past))
     now.requires_grad_()
     values, _ = model.trunk(now, state)
     found = []
@@ -140,7 +127,7 @@ def live_masks(
 
 
 @torch.no_grad()
-def _heard(model: LasaftLive, moments: int) -> tuple[Tensor, Tensor]:
+def _heard(model: LiveNetwork, moments: int) -> tuple[Tensor, Tensor]:
     """Return the features of the demo song at `moments`, and of the frames before: [moments, frames, 3 bands]."""
     n_fft, frames = model.config.n_fft, _PAST + 4 * moments
     begin = round(_ALL_SOUND * _SONG_RATE)
@@ -153,7 +140,7 @@ def _heard(model: LasaftLive, moments: int) -> tuple[Tensor, Tensor]:
     return runs[:, :-1], runs[:, -1:].clone()
 
 
-def band_edges(model: LasaftLive) -> np.ndarray:
+def band_edges(model: LiveNetwork) -> np.ndarray:
     """Return where LaSAFT-Live's bands begin and end, in Hz."""
     return model.bands.edges * _SONG_RATE / model.config.n_fft
 

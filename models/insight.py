@@ -33,7 +33,7 @@ try:
     from models.card import lasaft_live_metadata
     from models.checkpoint import read_arguments, read_checkpoint
     from models.frequency_matrices import FrequencyMatrix, live_masks, live_tdfs, overlaps, unet_matrices
-    from models.lasaft_live import LasaftLive
+    from models.live_network import LiveNetwork
     from models.pipeline import attended
     from models.published import load_published, pipeline_from
     from models.train import load
@@ -125,7 +125,7 @@ def _of_checkpoint(path: Path, arguments: Path | None) -> dict[str, Figure]:
     return figures
 
 
-def _live(path: Path) -> LasaftLive | None:
+def _live(path: Path) -> LiveNetwork | None:
     """Return the network of a checkpoint of LaSAFT-Live; None where `path` is none."""
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)

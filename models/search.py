@@ -1,4 +1,4 @@
-"""Variants of LaSAFT-Live, trained alike for as many steps, with what each costs: what its shape was chosen by.
+"""The live networks and variants of them, trained alike for as many steps, with what each costs: what its shape was chosen by.
 
     python -m models.search --data STEMS --pool POOL -o docs/figures/search.json
     python -m models.search --measure -o docs/figures/search.json
@@ -32,6 +32,7 @@ try:
     from torch import Tensor, nn
 
     from export.exporter import export_separator
+    from models.architectures import network as build
     from models.bandloss import mask_loss
     from models.card import lasaft_live_metadata
     from models.data.augmentation import Augmentation
@@ -39,7 +40,8 @@ try:
     from models.data.layout import STEMS
     from models.data.pool import Pool
     from models.data.remix import Remix
-    from models.lasaft_live import LasaftHead, LasaftLive, LasaftLiveConfig
+    from models.lasaft_bands import BandsHead, LasaftBands, LasaftBandsConfig
+    from models.live_network import LiveNetwork
     from models.train.batches import Batches, Source
     from models.train.module import CLIP, WEIGHT_DECAY
     from models.train.run import measure_features
@@ -75,10 +77,10 @@ class Convolution(nn.Module):
         return x + 0.5 * torch.relu(y).unflatten(0, x.shape[:2])
 
 
-class FilmHead(LasaftHead):
+class FilmHead(BandsHead):
     """FiLM: the condition scales and shifts the channels, which do not gate each other."""
 
-    def __init__(self, config: LasaftLiveConfig, groups: int) -> None:
+    def __init__(self, config: LasaftBandsConfig, groups: int) -> None:
         super().__init__(config, groups)
         self.omega = nn.Linear(config.embedding, config.head_width)
 
@@ -86,56 +88,61 @@ class FilmHead(LasaftHead):
         return x * (1 + self.omega(embedding)).unsqueeze(-2) + self.beta(embedding).unsqueeze(-2)
 
 
-def _film(network: LasaftLive) -> None:
+def _film(network: LasaftBands) -> None:
     network.head = FilmHead(network.config, network.groups)
 
 
-def _memoryless(network: LasaftLive) -> None:
+def _memoryless(network: LasaftBands) -> None:
     network.recurrences = nn.ModuleList(Memoryless() for _ in network.recurrences)
 
 
-def _without_tdf(network: LasaftLive) -> None:
+def _without_tdf(network: LasaftBands) -> None:
     network.tdfs = nn.ModuleList(nn.Identity() for _ in network.tdfs)
 
 
-def _convolved(network: LasaftLive) -> None:
+def _convolved(network: LasaftBands) -> None:
     network.tdfs = nn.ModuleList(Convolution(network.config.width) for _ in network.tdfs)
 
 
-def _unchanged(network: LasaftLive) -> None:
+def _unchanged(network: LasaftBands) -> None:
     del network
 
 
 @dataclass(frozen=True)
 class Variant:
-    """What is other than in `lasaft-live`: fields of its configuration, and parts of the network."""
+    """A network by its configuration, see models/architectures.py, with parts of it changed."""
 
     title: str
     config: dict = field(default_factory=dict)
-    change: Callable[[LasaftLive], None] = _unchanged
+    change: Callable[[LiveNetwork], None] = _unchanged
 
-    def network(self) -> LasaftLive:
+    def network(self) -> LiveNetwork:
         """Return it with random weights."""
         torch.manual_seed(0)
-        network = LasaftLive(LasaftLiveConfig(**self.config))
+        network = build(self.config)
         self.change(network)
         return network
 
 
+def _bands(title: str, change: Callable[[LiveNetwork], None] = _unchanged, **config) -> Variant:
+    return Variant(title, {"architecture": "lasaft-bands", **config}, change)
+
+
 VARIANTS = {
-    "default": Variant("lasaft-live as it is"),
-    "light": Variant("light: width 48, 3 layers, bottleneck 64", {"width": 48, "layers": 3, "bottleneck": 64}),
-    "wide": Variant("width 96, 2 layers", {"width": 96, "layers": 2}),
-    "deep": Variant("width 48, 7 layers, bottleneck 96", {"width": 48, "layers": 7, "bottleneck": 96}),
-    "memoryless": Variant("no recurrence along time", change=_memoryless),
-    "no-tdf": Variant("no TDF, 8 layers", {"layers": 8}, _without_tdf),
-    "tfc": Variant("convolutions along frequency in place of TDF, 6 layers", {"layers": 6}, _convolved),
-    "film": Variant("FiLM in place of GPoCM", change=_film),
-    "one-latent": Variant("one latent source: no LaSAFT", {"latent_sources": 1}),
-    "coarse": Variant(
-        "19 groups of 16 bands, width 112, bottleneck 160", {"group": 16, "width": 112, "bottleneck": 160}
+    "live": Variant("lasaft-live"),
+    "live-wide": Variant("lasaft-live, hidden 448, bottleneck 192", {"hidden": 448, "bottleneck": 192}),
+    "bands": _bands("lasaft-bands"),
+    "small": _bands("lasaft-bands: width 48, 3 layers, bottleneck 64", width=48, layers=3, bottleneck=64),
+    "wide": _bands("lasaft-bands: width 96, 2 layers", width=96, layers=2),
+    "memoryless": _bands("lasaft-bands without recurrence along time", _memoryless),
+    "no-tdf": _bands("lasaft-bands without TDF, 8 layers", _without_tdf, layers=8),
+    "tfc": _bands("lasaft-bands, convolutions along frequency in place of TDF, 6 layers", _convolved, layers=6),
+    "film": _bands("lasaft-bands, FiLM in place of GPoCM", _film),
+    "one-latent": _bands("lasaft-bands, one latent source: no LaSAFT", latent_sources=1),
+    "coarse": _bands(
+        "lasaft-bands, 19 groups of 16 bands, width 112, bottleneck 160", group=16, width=112, bottleneck=160
     ),
-    "long": Variant("frames of 4096", {"n_fft": 4096, "bands": ((1, 256), (4, 64), (16, 96))}),
+    "long": _bands("lasaft-bands, frames of 4096", n_fft=4096, bands=((1, 256), (4, 64), (16, 96))),
 }
 
 
@@ -201,7 +208,7 @@ def trained(variant: Variant, corpus: Corpus, pool: Pool, steps: int, say: Calla
 
 
 @torch.no_grad()
-def _familiar(network: LasaftLive, pool: Pool) -> list[float]:
+def _familiar(network: LiveNetwork, pool: Pool) -> list[float]:
     """Return the mean SDR per stem over mixtures of the same pool that were not trained on."""
     network.eval()
     window = analysis_window(ANALYSIS, network.config.n_fft)

@@ -19,14 +19,14 @@ from models.bandloss import band_sums
 from models.data.corpus import STEMS
 from models.data.pool import Pool
 from models.data.remix import Remix
-from models.lasaft_live import LasaftLive
+from models.live_network import LiveNetwork
 from models.train import ANALYSIS, HOP, load
 from realtime.windows import analysis_window
 
 _SCENES = 25
 
 
-def static_mask(model: LasaftLive, pool: Pool) -> torch.Tensor:
+def static_mask(model: LiveNetwork, pool: Pool) -> torch.Tensor:
     """Return the least-squares gains per stem and band, [stems, bands], over mixtures of one song each."""
     window = analysis_window(ANALYSIS, model.config.n_fft)
     data = Remix(pool, lanes=16, frames=64, hop=HOP, window=window, seed=5, from_one_song=1.0)

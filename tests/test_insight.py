@@ -26,6 +26,7 @@ from models.card import lasaft_live_metadata
 from models.configuration import UNetConfig, build
 from models.frequency_matrices import live_masks, unet_matrices
 from models.insight import main
+from models.lasaft_bands import LasaftBands, LasaftBandsConfig
 from models.lasaft_live import LasaftLive, LasaftLiveConfig
 from models.systems import SYSTEMS, network_of, reduced, separator
 from models.table import RANDOM
@@ -43,7 +44,10 @@ from realtime.telemetry import Telemetry
 
 STEMS = ("vocals", "drums", "bass", "other")
 CONDITIONS = np.array([[1, 0, 0, 0], [0, 0.5, 0, 1], [0, 0, 0, 0]], np.float32)
-LIVE = replace(LasaftLiveConfig(), width=6, bottleneck=8, layers=2, embedding=8, d_k=4, head_width=4, head_hidden=8)
+LIVE = replace(
+    LasaftLiveConfig(), hidden=24, bottleneck=8, embedding=8, d_k=4, head_channels=4, head_width=3, head_hidden=16
+)
+BANDS = replace(LasaftBandsConfig(), width=6, bottleneck=8, layers=2, embedding=8, d_k=4, head_width=4, head_hidden=8)
 SMALL = {"n_fft": 64, "n_blocks": 3, "internal_channels": 3, "n_internal_layers": 1, "bn_factor": 4, "min_bn_units": 4}
 SMALL |= {"embedding_dim": 5, "control_n_layer": 1, "num_tdfs": 3, "dk": 4}
 
@@ -299,8 +303,9 @@ def test_layers_are_found_in_the_order_of_the_signal():
     assert unet_matrices(small("tfc"), 44100) == []
 
 
-def test_the_masks_answer_is_the_slope_of_their_logits(monkeypatch):
-    network = live().double()
+@pytest.mark.parametrize("network", [LasaftLive(LIVE), LasaftBands(BANDS)], ids=["live", "bands"])
+def test_the_masks_answer_is_the_slope_of_their_logits(monkeypatch, network):
+    network = network.eval().double()
     past, now = torch.randn(3, 5, 912).double(), torch.randn(3, 1, 912).double()
     monkeypatch.setattr("models.frequency_matrices._heard", lambda model, moments: (past, now.clone()))
     edges = network.bands.edges[[0, 100, 200, 304]] * 44100 / 2048  # whole bands, so that shares are sums

@@ -7,9 +7,13 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the networks need the train extra")
 
+from models.architectures import network as build
 from models.bandloss import QUIET, band_sums, mask_loss
+from models.bands import Bands
 from models.data.remix import Remix
-from models.lasaft_live import Bands, GroupLinear, LasaftLive, LasaftLiveConfig, LatentSources
+from models.lasaft_bands import GroupLinear, LasaftBandsConfig, LatentSources
+from models.lasaft_live import LasaftLiveConfig
+from models.live_network import LiveNetwork
 from models.recurrence import gated
 from models.train import conditions_for
 from realtime.engine import Engine, full_mix
@@ -19,14 +23,17 @@ from realtime.separator import Separator
 from realtime.windows import analysis_window, synthesis_window
 
 SMALL = LasaftLiveConfig(
+    n_fft=128, bands=((1, 16), (4, 12)), hidden=24, bottleneck=8, head_channels=4, head_width=3, head_hidden=16
+)
+SMALL_BANDS = LasaftBandsConfig(
     n_fft=128, bands=((1, 16), (4, 12)), group=4, width=6, bottleneck=8, layers=2, head_width=4, head_hidden=8
 )
 
 
-@pytest.fixture
-def network() -> LasaftLive:
+@pytest.fixture(params=[SMALL, SMALL_BANDS], ids=lambda config: config.architecture)
+def network(request) -> LiveNetwork:
     torch.manual_seed(0)
-    return LasaftLive(SMALL).eval()
+    return build(request.param.to_dict()).eval()
 
 
 def spectrum(frames: int, seed: int = 0) -> torch.Tensor:
@@ -129,7 +136,7 @@ def test_bands_cover_every_bin_once():
     with pytest.raises(ValueError, match="bands cover"):
         LasaftLiveConfig(n_fft=128, bands=((1, 16),))
     with pytest.raises(ValueError, match="28 bands do not divide into groups of 8"):
-        LasaftLiveConfig(n_fft=128, bands=((1, 16), (4, 12)))
+        LasaftBandsConfig(n_fft=128, bands=((1, 16), (4, 12)))
 
 
 def test_band_loss_equals_the_error_of_the_spectrum_and_its_gradient(network):

@@ -32,8 +32,8 @@ def test_every_variant_gives_frame_by_frame_what_it_gives_of_the_whole(name):
 
 def test_rows_are_kept_in_the_order_of_the_variants_and_shown(tmp_path):
     path = tmp_path / "figures" / "search.json"
-    write(path, {"film": ROW, "default": ROW}, 700)
-    assert list(read(path)) == ["default", "film"]
+    write(path, {"film": ROW, "live": ROW}, 700)
+    assert list(read(path)) == ["live", "film"]
     assert read(path)["film"] == ROW
     assert "| a variant | 1.00 M | 0.0 |  |  | 0.00 | 2.50 | 5.00 | 1.5 min |" in table(read(path))
     assert json.loads(path.read_text())["steps"] == 700

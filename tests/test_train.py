@@ -40,6 +40,7 @@ from realtime.stft import Synthesis
 
 N_FFT = 2048
 CONFIG = {
+    "architecture": "lasaft-bands",
     "bands": ((16, 64),),
     "width": 8,
     "bottleneck": 8,
@@ -172,7 +173,7 @@ def test_an_empty_folder_is_told_what_is_expected(tmp_path, capsys):
 
 def test_options_that_cannot_be_are_answered_in_a_sentence(data, tmp_path, capsys):
     assert main(["--data", "x", "--config", '{"hiden": 3}']) == 1
-    assert "--config names hiden; known are n_fft, channels" in capsys.readouterr().err
+    assert "--config names hiden; known are architecture, n_fft, channels" in capsys.readouterr().err
     assert main(["--data", "x", "--frames", "3"]) == 1
     assert "--frames must be 8 at least" in capsys.readouterr().err
     assert main(arguments(data, tmp_path, "--steps", 1)) == 0

@@ -11,21 +11,22 @@ from pathlib import Path
 
 import torch
 
-from models.lasaft_live import LasaftLive, LasaftLiveConfig
+from models.architectures import network
+from models.live_network import LiveNetwork
 from realtime.errors import HostError
 
 LAST, PREVIOUS, BEST = "last.pt", "previous.pt", "best.pt"
 
 
-def network_of(document: dict, weights: str = "average") -> LasaftLive:
+def network_of(document: dict, weights: str = "average") -> LiveNetwork:
     """Return the network of a checkpoint with its averaged weights, or with those called `weights`."""
-    model = LasaftLive(LasaftLiveConfig(**document["config"]))
+    model = network(document["config"])
     state = document.get(weights, document["average"])
     model.load_state_dict(model.state_dict() | {k: v.float() for k, v in state.items()})
     return model
 
 
-def load(path: Path) -> LasaftLive:
+def load(path: Path) -> LiveNetwork:
     """Load the averaged weights of a checkpoint as a network in evaluation mode."""
     return network_of(torch.load(path, map_location="cpu", weights_only=True)).eval()
 

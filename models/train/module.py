@@ -9,7 +9,7 @@ from lightning.pytorch import LightningModule
 from torch import Tensor
 
 from models.data.layout import STEMS
-from models.lasaft_live import LasaftLive
+from models.live_network import LiveNetwork
 from models.train.batches import Batch
 from models.train.losses import loss_of
 from models.train.precision import keep_recurrences
@@ -34,7 +34,7 @@ class Training(LightningModule):
     stems and a random blend are asked for in every pass over the trunk. `document` is a checkpoint to go on from.
     """
 
-    def __init__(self, network: LasaftLive, average: LasaftLive, schedule: Schedule, lanes: int, seed: int) -> None:
+    def __init__(self, network: LiveNetwork, average: LiveNetwork, schedule: Schedule, lanes: int, seed: int) -> None:
         super().__init__()
         self.schedule, self.lanes = schedule, lanes
         # Held back from torch's book-keeping: it is not trained.
@@ -57,7 +57,7 @@ class Training(LightningModule):
             raise HostError(f"the network's bands cover {len(self.member)} bins, not {bins}; training has not begun")
 
     @property
-    def average(self) -> LasaftLive:
+    def average(self) -> LiveNetwork:
         """The network with the average of the weights."""
         return self._beside["average"]
 

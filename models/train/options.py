@@ -10,8 +10,8 @@ from pathlib import Path
 
 import torch
 
+from models.architectures import ARCHITECTURES
 from models.card import MODES
-from models.lasaft_live import LasaftLiveConfig
 from realtime.errors import HostError
 
 _FEWEST_FRAMES = 8
@@ -89,7 +89,10 @@ def _config(given: str | None) -> dict:
             raise ValueError("it is no object")
     except (OSError, ValueError) as error:
         raise HostError(f"--config takes a JSON object or a file of one, and '{given}' is none ({error})") from None
-    known = [field.name for field in dataclasses.fields(LasaftLiveConfig)]
+    architecture = fields.get("architecture", "lasaft-live")
+    if architecture not in ARCHITECTURES:
+        raise HostError(f"--config names the architecture '{architecture}'; there are {', '.join(ARCHITECTURES)}")
+    known = ["architecture", *(field.name for field in dataclasses.fields(ARCHITECTURES[architecture][1]))]
     if unknown := sorted(set(fields) - set(known)):
         raise HostError(f"--config names {', '.join(unknown)}; known are {', '.join(known)}")
     return {name: _tuples(value) for name, value in fields.items()}

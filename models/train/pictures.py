@@ -10,7 +10,7 @@ import torch
 from models.bandloss import band_sums
 from models.data.layout import STEMS
 from models.data.recordings import RATE
-from models.lasaft_live import LasaftLive
+from models.live_network import LiveNetwork
 from models.train.scores import spectra_of
 from models.train.windows import HOP
 
@@ -21,7 +21,7 @@ _LOWEST, _HIGHEST = 40.0, 16000.0
 
 
 @torch.no_grad()
-def estimates(network: LasaftLive, stems: torch.Tensor) -> torch.Tensor:
+def estimates(network: LiveNetwork, stems: torch.Tensor) -> torch.Tensor:
     """Return the stems' estimates, complex64 like `stems` [stems, channels, frames, bins]."""
     network.eval()
     condition = torch.eye(len(STEMS))[None]
@@ -34,7 +34,7 @@ def estimates(network: LasaftLive, stems: torch.Tensor) -> torch.Tensor:
     return mask * stems.sum(0)
 
 
-def draw(network: LasaftLive, excerpt: dict[str, np.ndarray], folder: Path, step: int) -> Path:
+def draw(network: LiveNetwork, excerpt: dict[str, np.ndarray], folder: Path, step: int) -> Path:
     """Write the picture of `excerpt` at `step`; return the file. Raises ImportError where matplotlib is missing."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

@@ -12,13 +12,14 @@ import numpy as np
 import torch
 from lightning.pytorch import Trainer
 
+from models.architectures import network as build
 from models.bandloss import band_sums
 from models.data.augmentation import Augmentation
 from models.data.corpus import Corpus
 from models.data.layout import STEMS
 from models.data.pool import Pool, pool_folders, render_pool
 from models.data.remix import Remix
-from models.lasaft_live import LasaftLive, LasaftLiveConfig
+from models.live_network import LiveNetwork
 from models.train import checkpoint, ranks
 from models.train.batches import Batches, Source
 from models.train.keeper import Keeper
@@ -112,10 +113,10 @@ def _corpus(options: Options, first: bool) -> Corpus:
     return corpus
 
 
-def _network(options: Options, document: dict | None) -> LasaftLive:
+def _network(options: Options, document: dict | None) -> LiveNetwork:
     if document is None:
         try:
-            return LasaftLive(LasaftLiveConfig(**options.config))
+            return build(options.config)
         except (TypeError, ValueError) as error:
             raise HostError(f"--config describes no network ({error}); training has not begun") from None
     try:
@@ -203,7 +204,7 @@ def _trainer(options: Options, callbacks: list) -> Trainer:
 
 
 @torch.no_grad()
-def measure_features(network: LasaftLive, data: Remix) -> None:
+def measure_features(network: LiveNetwork, data: Remix) -> None:
     """Give the network the mean and the scale of its features."""
     everything = torch.ones(len(data.scenes), 1, len(STEMS))
     powers = [band_sums(*data.next(), everything, network.bands.edges)[1] for _ in range(_STATISTICS)]

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from models.bandloss import band_sums, mask_loss
 from models.data.layout import STEMS
-from models.lasaft_live import LasaftLive
+from models.live_network import LiveNetwork
 from models.train.windows import ANALYSIS, HOP
 from realtime.windows import analysis_window
 
@@ -28,7 +28,7 @@ def equally_loud(excerpt: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 @torch.no_grad()
-def quick_scores(network: LasaftLive, excerpts: list[dict[str, np.ndarray]]) -> list[float]:
+def quick_scores(network: LiveNetwork, excerpts: list[dict[str, np.ndarray]]) -> list[float]:
     """Return the median SDR of spectra, in dB, of every stem; the network is on the CPU."""
     network.eval()
     rows = []
