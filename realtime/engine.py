@@ -132,6 +132,11 @@ class Engine:
         self._stem_tails = np.zeros((self.streams, rest, channels), np.float32)
         self._dry_tail = np.zeros((rest, channels), np.float32)
         self._weights = self.weights.astype(np.float32)[:, None]
+        self._shaped_dry = np.zeros((rest, channels), np.float32)
+        # The same memory, a row a stream.
+        self._flat_stems = self.stems.reshape(self.streams, -1)
+        self._flat_tails = self._stem_tails.reshape(self.streams, -1)
+        self._flat_master, self._flat_tail = self.master.reshape(-1), self.tail.reshape(-1)
         self._sum = np.zeros((step, channels), np.float32)
         self._part = np.zeros((step, channels), np.float32)
         self._block = np.zeros((width, step), np.float32)
@@ -254,29 +259,36 @@ class Engine:
             self._dry_tail[:, channel] = past[step:]
 
     def _mix_down(self) -> None:
-        course, now = self._ramps.course, self._ramps.now
-        streams = self.streams
+        course, now, streams = self._ramps.course, self._ramps.now, self.streams
+        gains = now[: streams + 2].astype(np.float32)
+        # Most of the time nothing moves, and then one sum over the streams does.
+        steady = self._ramps.steady
+        if steady:
+            np.einsum("s,sx->x", gains[:streams], self._flat_stems, out=self._flat_master)
+        else:
+            self.master.fill(0)
+            for stream in range(streams):
+                np.multiply(self.stems[stream], course[stream][:, None], out=self._part)
+                self.master += self._part
         remains, wet = course[streams], course[streams + 1]
-        self.master.fill(0)
-        self._sum.fill(0)
-        for stream in range(streams):
-            np.multiply(self.stems[stream], course[stream][:, None], out=self._part)
-            self.master += self._part
-            self._sum += self.stems[stream]
-        if remains.any():
+        if gains[streams] or (not steady and remains.any()):
+            np.sum(self.stems, axis=0, out=self._sum)
             np.subtract(self.dry, self._sum, out=self._part)
             self._part *= remains[:, None]
             self.master += self._part
-        self.master *= wet[:, None]
-        np.multiply(self.dry, (1 - wet)[:, None], out=self._part)
-        self.master += self._part
+        if not steady or gains[-1] != 1:
+            self.master *= wet[:, None]
+            np.multiply(self.dry, (1 - wet)[:, None], out=self._part)
+            self.master += self._part
 
-        np.einsum("s,stc->tc", now[:streams].astype(np.float32), self._stem_tails, out=self.tail)
-        shaped_dry = self._dry_tail * self._weights
-        if now[streams]:
-            self.tail += np.float32(now[streams]) * (shaped_dry - self._stem_tails.sum(0))
-        self.tail *= np.float32(now[-1])
-        self.tail += np.float32(1 - now[-1]) * shaped_dry
+        np.einsum("s,sx->x", gains[:streams], self._flat_tails, out=self._flat_tail)
+        shaped_dry = self._shaped_dry
+        np.multiply(self._dry_tail, self._weights, out=shaped_dry)
+        if gains[streams]:
+            self.tail += gains[streams] * (shaped_dry - self._stem_tails.sum(0))
+        if gains[-1] != 1:
+            self.tail *= gains[-1]
+            self.tail += (1 - gains[-1]) * shaped_dry
 
         # A gap is filled with the dry sound at the power the mix last had.
         powers = self._powers

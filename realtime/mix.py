@@ -68,6 +68,11 @@ class Ramps:
         self.course = np.repeat(self.now[:, None], block, axis=1).astype(np.float32)
         self._flat = True
 
+    @property
+    def steady(self) -> bool:
+        """Whether nothing moved in the block just rendered."""
+        return self._flat
+
     def aim(self, target: np.ndarray, samples: int) -> None:
         """Move to `target` [values] within `samples`, from here on."""
         self._target[:] = target
