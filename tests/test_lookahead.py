@@ -20,7 +20,7 @@ from test_stream import free_port
 
 from realtime import host as host_module
 from realtime import session as session_module
-from realtime.bench import measure_delay
+from realtime.bench.delay import measure_delay
 from realtime.devices.file import reader
 from realtime.devices.null import NullDevice
 from realtime.engine import Engine, tail_weights
