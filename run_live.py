@@ -57,6 +57,13 @@ def _live_options(parser: argparse.ArgumentParser) -> None:
         help="one pass under the condition, or all stems mixed by gains (default: stems where there are several)",
     )
     sound.add_argument(
+        "--provider",
+        default="cpu",
+        metavar="NAME",
+        help="what computes the network: cpu, cuda, tensorrt, openvino, coreml or directml; "
+        "the CPU where that cannot be had (default: cpu)",
+    )
+    sound.add_argument(
         "--lockstep",
         action="store_true",
         help="compute inside the device callback, which may wait: for freewheeling servers, never live",
@@ -157,6 +164,7 @@ def _live(options: argparse.Namespace) -> int:
         source=options.input,
         record=options.record,
         stems=options.stems,
+        provider=options.provider,
         lockstep=options.lockstep,
     )
     osc = OscAddress(options.osc_host, options.osc_port)

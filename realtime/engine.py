@@ -200,6 +200,11 @@ class Engine:
         return self._condition
 
     @property
+    def providers(self) -> tuple[str, ...]:
+        """What computes the network: ONNX Runtime's execution providers, the first one where it can."""
+        return self._lanes[0].runner.providers
+
+    @property
     def attention(self) -> np.ndarray | None:
         """The attention under that condition, float32 [streams, layers, latents]; None where the separator tells none."""
         return self._lanes[0].runner.attention

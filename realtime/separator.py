@@ -28,11 +28,11 @@ import numpy as np
 
 from realtime.errors import HostError
 from realtime.metadata import KEY, Metadata
+from realtime.providers import CPU, ON_DEVICE
 
 if TYPE_CHECKING:
     import onnxruntime
 
-CPU = ("CPUExecutionProvider",)
 STEMS = "stems"
 
 
@@ -135,12 +135,14 @@ class Runner:
         self._session = session
         self._takes_valid = separator.takes_valid
         value = _onnxruntime().OrtValue.ortvalue_from_numpy
+        # States stay where they are computed: only spectra travel to a card and back.
+        self._at = ON_DEVICE.get(self.providers[0], "cpu")
         # One more place for each state than calls until it comes back, so that none is ever read and written in
         # one run, and none is copied between runs.
         ages = [age * interleave for age in metadata.ages or (1,) * len(separator.states)]
         pairs = list(zip(separator.states, ages, strict=True))
         self._states = [[state.zeros(stems) for _ in range(age + 1)] for state, age in pairs]
-        self._values = [[value(place) for place in places] for places in self._states]
+        self._values = [[value(place, self._at, 0) for place in places] for places in self._states]
         self._bindings = [self._bind(turn) for turn in range(2)]
         # The two bindings serve the states that come back after one call; those of others move on by one place a call.
         self._aged = [index for index, age in enumerate(ages) if age > 1]
@@ -175,9 +177,11 @@ class Runner:
 
     def reset(self) -> None:
         """Return to the start of a stream: what follows replays bit-exactly."""
-        for states in self._states:
-            for state in states:
-                state.fill(0)
+        for places, values in zip(self._states, self._values, strict=True):
+            for place, value in zip(places, values, strict=True):
+                place.fill(0)
+                if self._at != "cpu":
+                    value.update_inplace(place)
         self.valid.fill(1)
         self._call = 0
 
@@ -244,8 +248,9 @@ def _session(
         options.add_free_dimension_override_by_name(STEMS, stems)
     if not optimise:
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    had = [provider for provider in providers if provider in ort.get_available_providers()]
     try:
-        return ort.InferenceSession(model, options, providers=list(providers))
+        return ort.InferenceSession(model, options, providers=had or list(CPU))
     except Exception as error:  # noqa: BLE001 - its exceptions have no base of their own
         reason = re.sub(r"\s+", " ", str(error)).strip()[:200]
         raise HostError(f"it is not an ONNX file this ONNX Runtime ({ort.__version__}) can open ({reason})") from None

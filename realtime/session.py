@@ -16,6 +16,7 @@ from typing import Literal
 
 import numpy as np
 
+from realtime import providers
 from realtime.chain import chain_for
 from realtime.demo import demo_song
 from realtime.devices.file import FileSink, FileSource, reader
@@ -63,6 +64,8 @@ class Plan:
     source: str | None = None
     record: Path | None = None
     stems: Path | None = None
+    # What computes the network, by its name in realtime/providers.py; the CPU where that cannot be had.
+    provider: str = "cpu"
     # The callback computes the hops itself and may be late: for freewheeling and tests, never live.
     lockstep: bool = False
 
@@ -150,7 +153,7 @@ class Session:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        separator = Separator.load(plan.separator)
+        separator = Separator.load(plan.separator, providers.in_turn(plan.provider))
         meta = separator.metadata
         name = mode_name(separator, plan.latency)
         mode = separator.metadata.modes[name]
@@ -192,6 +195,8 @@ class Session:
             notices.append(f"{prediction}: expect misses, or {lighter}.")
         engine = Engine(separator, mode, device.out_channels, run, plan.mix, engine_rate)
         engine.warm_up()
+        if fallen := providers.fallback(plan.provider, engine.providers):
+            notices.append(fallen)
         chain = chain_for(engine, rate)
         # A measurement on a busy machine must not buy delay for ever: a hop of reserve is the most that helps.
         longest = min(work[1], period)

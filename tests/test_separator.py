@@ -15,6 +15,7 @@ from realtime import library
 from realtime.errors import HostError
 from realtime.latency import Mode
 from realtime.metadata import KEY, Metadata, Training
+from realtime.providers import CPU, PROVIDERS, fallback, in_turn
 from realtime.separator import Separator, flush_denormals
 
 onnx = pytest.importorskip("onnx", reason="needs the train extra to make separators with")
@@ -286,6 +287,51 @@ def test_an_estimate_that_is_not_finite_is_noticed(tiny, value):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert not runner.finite()
+
+
+def test_a_provider_that_cannot_be_had_leaves_the_work_to_the_cpu_and_a_sentence(tiny):
+    separator = Separator.load(tiny.path, in_turn("cuda"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        runner = separator.runner(1)
+    if runner.providers[0] == PROVIDERS["cuda"]:
+        pytest.skip("there is a card here")
+    assert runner.providers == CPU
+    assert fallback("cuda", runner.providers) == (
+        "The network runs on 'cpu', because 'cuda' cannot be had here; "
+        "it needs an NVIDIA card with its driver, and the gpu extra in place of cpu."
+    )
+    assert fallback("cpu", runner.providers) is None
+    assert in_turn("tensorrt") == (PROVIDERS["tensorrt"], PROVIDERS["cuda"], *CPU)
+    with pytest.raises(HostError, match="there is no provider 'tpu'; there are cpu, cuda"):
+        in_turn("tpu")
+
+
+def test_states_on_a_card_go_back_to_zero_with_a_reset(tiny, monkeypatch):
+    """Without a card its place is taken by memory that is not the host's own: a copy."""
+    import onnxruntime
+
+    plain = onnxruntime.OrtValue.ortvalue_from_numpy
+    kept = []
+
+    def elsewhere(array, device="cpu", number=0):
+        if device == "cpu":
+            return plain(array)
+        kept.append(array.copy())
+        return plain(kept[-1])
+
+    monkeypatch.setattr("realtime.separator.ON_DEVICE", {CPU[0]: "cuda"})
+    monkeypatch.setattr(onnxruntime.OrtValue, "ortvalue_from_numpy", staticmethod(elsewhere))
+    runner = tiny.runner(1)
+    runner.mixture[:], runner.condition[:] = 1, 1
+    heard = []
+    for _ in range(2):
+        for _ in range(3):
+            runner.run()
+        heard.append(runner.estimate.copy())
+        runner.reset()
+    assert heard[0].max() > 2
+    np.testing.assert_array_equal(*heard)
 
 
 def test_another_number_of_frames_is_refused(tiny):
