@@ -43,7 +43,7 @@ try:
     from models.lasaft_bands import BandsHead, LasaftBands, LasaftBandsConfig
     from models.live_network import LiveNetwork
     from models.train.batches import Batches, Source
-    from models.train.module import CLIP, WEIGHT_DECAY
+    from models.train.module import CLIP, FORGET, follow, optimiser_of
     from models.train.run import measure_features
     from models.train.schedule import Schedule
     from models.train.scores import equally_loud, quick_scores
@@ -51,6 +51,7 @@ try:
 except ImportError:
     raise train_extra() from None
 
+STEPS = 700
 LANES, FRAMES, RATE = 4, 64, 1.5e-3
 ANNEALED = 0.4
 _CALLS = 400
@@ -172,26 +173,21 @@ def trained(variant: Variant, corpus: Corpus, pool: Pool, steps: int, say: Calla
     measure_features(network, remix(0))
     average = copy.deepcopy(network)
     schedule = Schedule(RATE, 20000, round(steps * (1 - ANNEALED)), round(steps * ANNEALED))
-    optimiser = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=WEIGHT_DECAY, betas=(0.9, 0.98))
+    optimiser = optimiser_of(network, RATE)
     batches = Batches(Source(remix(1), host_windows(["low"], n_fft), network.bands.edges, False, 1))
     state, random = network.begin(LANES), torch.Generator().manual_seed(0)
     begun = time.monotonic()
     for step, batch in zip(range(steps), batches, strict=False):
         for group in optimiser.param_groups:
             group["lr"] = schedule.at(step)
-        state = state.detach() * (torch.rand(1, LANES, 1, generator=random) > 0.08)
+        state = state.detach() * (torch.rand(1, LANES, 1, generator=random) > FORGET)
         values, state = network.trunk(network.scaled(batch.powers), state)
-        starts = [0, *batch.wishes.ends[:-1]]
-        pieces = zip(batch.wishes.pieces, starts, batch.wishes.ends, strict=True)
-        logits = torch.cat([network.head.logits(values[:, a:b], wish.unsqueeze(1)) for wish, a, b in pieces], 1)
-        loss, _ = mask_loss(logits, batch.sums, batch.powers)
+        loss, _ = mask_loss(batch.wishes.logits(network.head, values), batch.sums, batch.powers)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), CLIP)
         optimiser.step()
-        keep = min(0.99, (1 + step) / (10 + step))
-        with torch.no_grad():
-            torch._foreach_lerp_(list(average.parameters()), list(network.parameters()), 1 - keep)
+        follow(average, network, step, most=0.99)
         if step % 100 == 99:
             say(f"{variant.title}: step {step + 1} of {steps}, {time.monotonic() - begun:.0f} s")
     seconds = time.monotonic() - begun
@@ -273,6 +269,17 @@ def read(path: Path) -> dict[str, Row]:
         raise HostError(f"{path} holds no rows of a search ({error}); nothing was changed") from None
 
 
+def steps_of(path: Path, wanted: int | None = None) -> int:
+    """Return the steps that the rows of a file were trained for, `wanted` or STEPS where there is none.
+
+    Raises HostError where others than those are wanted: variants trained for different times can't be compared.
+    """
+    steps = json.loads(path.read_text())["steps"] if read(path) else wanted or STEPS
+    if wanted not in (None, steps):
+        raise HostError(f"{path} holds variants trained for {steps} steps; give that number, or another file")
+    return steps
+
+
 def write(path: Path, rows: dict[str, Row], steps: int) -> None:
     """Write the rows in the order of VARIANTS."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -287,7 +294,7 @@ def main() -> int:
     )
     parser.add_argument("--data", type=Path, help="folder of stems, for validation")
     parser.add_argument("--pool", type=Path, nargs="+", help="rendered pools to train on")
-    parser.add_argument("--steps", type=int, default=700, help="steps of each variant (default 700)")
+    parser.add_argument("--steps", type=int, help=f"steps of each variant (default the file's, else {STEPS})")
     parser.add_argument("--variants", nargs="+", choices=list(VARIANTS), default=list(VARIANTS), metavar="NAME")
     parser.add_argument(
         "--measure", action="store_true", help="measure what the trained ones cost, instead of training"
@@ -295,19 +302,19 @@ def main() -> int:
     parser.add_argument("-o", "--output", type=Path, default=Path("docs/figures/search.json"), metavar="JSON")
     options = parser.parse_args()
     try:
-        rows = read(options.output)
+        rows, steps = read(options.output), steps_of(options.output, options.steps)
         torch.set_num_threads(1)
         if options.measure:
             for name in options.variants:
                 if name in rows:
                     rows[name].ms, rows[name].megabytes = costs(VARIANTS[name])
-            write(options.output, rows, options.steps)
+            write(options.output, rows, steps)
         elif options.data and options.pool:
             torch.set_flush_denormal(True)
             corpus, pool = Corpus(options.data), Pool(options.pool)
             for name in [name for name in options.variants if name not in rows]:
-                rows[name] = trained(VARIANTS[name], corpus, pool, options.steps, lambda text: print(text, flush=True))
-                write(options.output, rows, options.steps)
+                rows[name] = trained(VARIANTS[name], corpus, pool, steps, lambda text: print(text, flush=True))
+                write(options.output, rows, steps)
         print(table(rows))
     except HostError as error:
         print(error, file=sys.stderr)

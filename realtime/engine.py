@@ -276,7 +276,7 @@ class Engine:
                 np.multiply(self.stems[stream], course[stream][:, None], out=self._part)
                 self.master += self._part
         remains, wet = course[streams], course[streams + 1]
-        if gains[streams] or (not steady and remains.any()):
+        if remains.any():
             np.sum(self.stems, axis=0, out=self._sum)
             np.subtract(self.dry, self._sum, out=self._part)
             self._part *= remains[:, None]

@@ -67,6 +67,17 @@ class Latency:
         """Samples of the source that are in before the first is played."""
         return self.lookahead if self.ahead else 0
 
+    @property
+    def causes(self) -> dict[str, int]:
+        """What is heard, by cause, in samples."""
+        return {
+            "window": self.window,
+            "block": self.block,
+            "reserve": self.reserve,
+            "resampler": self.resampler,
+            "look-ahead": 0 if self.ahead else self.lookahead,
+        }
+
     def reading_ahead(self, block: int | None) -> Latency:
         """Return the split for a source that is read ahead by the look-ahead, in whole blocks of `block` samples."""
         whole = block or 1
@@ -74,10 +85,9 @@ class Latency:
 
     def text(self, rate: int) -> str:
         """Return the split in one line, at `rate` Hz."""
-        causes = {"window": self.window, "block": self.block, "reserve": self.reserve}
-        causes |= {"resampler": self.resampler} if self.resampler else {}
-        causes |= {"look-ahead": self.lookahead} if self.lookahead and not self.ahead else {}
-        split = " + ".join(f"{cause} {samples}" for cause, samples in causes.items())
+        always = ("window", "block", "reserve")
+        shown = {cause: samples for cause, samples in self.causes.items() if samples or cause in always}
+        split = " + ".join(f"{cause} {samples}" for cause, samples in shown.items())
         text = f"{split} = {self.added} samples, {1000 * self.added / rate:.1f} ms"
         if self.read_ahead:
             text += f"; look-ahead {self.lookahead} samples, {self.lookahead / rate:.1f} s, read ahead and not heard"

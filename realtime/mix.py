@@ -66,12 +66,8 @@ class Ramps:
         self._steps = np.arange(1, block + 1, dtype=np.float64)
         # The course of the values over the block just rendered, float32 [values, block].
         self.course = np.repeat(self.now[:, None], block, axis=1).astype(np.float32)
-        self._flat = True
-
-    @property
-    def steady(self) -> bool:
-        """Whether nothing moved in the block just rendered."""
-        return self._flat
+        # Whether nothing moved in it.
+        self.steady = True
 
     def aim(self, target: np.ndarray, samples: int) -> None:
         """Move to `target` [values] within `samples`, from here on."""
@@ -88,7 +84,7 @@ class Ramps:
             self._left -= moving
             self.now[:] = self._target if self._left == 0 else path[:, -1]
             self.course[:, start + moving : end] = self.now[:, None]
-            self._flat = False
-        elif not self._flat or start > 0:
+            self.steady = False
+        elif not self.steady or start > 0:
             self.course[:, start:end] = self.now[:, None]
-            self._flat = start == 0
+            self.steady = start == 0

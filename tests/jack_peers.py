@@ -158,8 +158,17 @@ class Take:
     def index_at(self, wall: float, over: float = 2.0) -> float:
         """Return the index whose period began at wall-clock time `wall`, by the best clock of `over` seconds before."""
         # Whoever is called and looks at a clock is late, never early.
-        known = self.clock[(self.clock[:, 1] <= wall) & (self.clock[:, 1] > wall - over)]
+        known = self._before(wall, over)
         return float((known[:, 0] - RATE * known[:, 1]).max() + RATE * wall)
+
+    def _before(self, wall: float, over: float) -> np.ndarray:
+        return self.clock[(self.clock[:, 1] <= wall) & (self.clock[:, 1] > wall - over)]
+
+    def clock_moved(self, wall: float, over: float = 2.0) -> float:
+        """Return by how many samples the best clocks of quarters of a second around `wall` differ: the server's own fault."""
+        ends = np.arange(wall - over, wall + over, 0.25)
+        best = [self.index_at(end, 0.25) - RATE * end for end in ends if len(self._before(end, 0.25))]
+        return max(best) - min(best)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="the networks need the train extra")
 pytest.importorskip("lightning", reason="training needs the train extra")
 
-from models.search import VARIANTS, Row, read, table, write
+from models.search import STEPS, VARIANTS, Row, read, steps_of, table, write
 from realtime.errors import HostError
 
 ROW = Row("a variant", 1_000_000, 90.0, [1.0, 2.0, 3.0, 4.0], [0.0] * 4, [5.0] * 4)
@@ -45,3 +45,12 @@ def test_another_file_is_left_alone(tmp_path):
     with pytest.raises(HostError, match="holds no rows of a search"):
         read(path)
     assert path.read_text() == "[1, 2]"
+
+
+def test_measuring_keeps_the_steps_and_other_steps_are_not_mixed_in(tmp_path):
+    path = tmp_path / "search.json"
+    assert (steps_of(path), steps_of(path, 300)) == (STEPS, 300)
+    write(path, {"live": ROW}, 450)
+    assert steps_of(path) == steps_of(path, 450) == 450
+    with pytest.raises(HostError, match="trained for 450 steps"):
+        steps_of(path, 700)

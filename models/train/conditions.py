@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from models.data.layout import STEMS
+from models.live_network import LiveHead
 
 _SWITCHED = 0.5
 
@@ -43,13 +44,20 @@ class Wishes:
             ends.insert(0, int(torch.randint(1, frames, (), generator=generator)))
         return cls(pieces, ends)
 
+    def spans(self) -> list[tuple[Tensor, int, int]]:
+        """Return every piece with the frames from and up to which it holds."""
+        return list(zip(self.pieces, [0, *self.ends[:-1]], self.ends, strict=True))
+
+    def logits(self, head: LiveHead, values: Tensor) -> Tensor:
+        """Return what `head` makes of `values` [lanes, frames, ...] under these conditions: its logits of all frames."""
+        found = [head.logits(values[:, start:end], piece.unsqueeze(1)) for piece, start, end in self.spans()]
+        return found[0] if len(found) == 1 else torch.cat(found, 1)
+
     def by_frame(self) -> Tensor:
         """Return the condition of every frame, [lanes, frames or 1, queries, stems]."""
         if len(self.pieces) == 1:
             return self.pieces[0].unsqueeze(1)
-        starts = [0, *self.ends[:-1]]
-        spans = zip(self.pieces, starts, self.ends, strict=True)
-        return torch.cat([piece.unsqueeze(1).expand(-1, end - start, -1, -1) for piece, start, end in spans], 1)
+        return torch.cat([piece.unsqueeze(1).expand(-1, end - start, -1, -1) for piece, start, end in self.spans()], 1)
 
     def to(self, device: torch.device) -> Wishes:
         """Return the same on another device."""

@@ -18,13 +18,25 @@ from realtime.errors import HostError
 
 WEIGHT_DECAY = 0.02
 CLIP = 2.0
-_FORGET = 0.08
+FORGET = 0.08
 _KEEP = 0.9985
 _SMOOTH = 0.02
 
 
 class NotFinite(HostError):
     """The loss, or its gradient, is no number; every process of a training finds that at the same step."""
+
+
+def optimiser_of(network: LiveNetwork, rate: float) -> torch.optim.Optimizer:
+    """Return what changes the weights of `network`."""
+    return torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=WEIGHT_DECAY, betas=(0.9, 0.98))
+
+
+@torch.no_grad()
+def follow(average: LiveNetwork, network: LiveNetwork, step: int, most: float = _KEEP) -> None:
+    """Move the weights of `average` towards those of `network`: soon at first, at last by 1 - `most` a step."""
+    keep = min(most, (1 + step) / (10 + step))
+    torch._foreach_lerp_(list(average.parameters()), list(network.parameters()), 1 - keep)
 
 
 class Training(LightningModule):
@@ -92,9 +104,7 @@ class Training(LightningModule):
         }
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        optimiser = torch.optim.AdamW(
-            self.network.parameters(), lr=self.schedule.rate, weight_decay=WEIGHT_DECAY, betas=(0.9, 0.98)
-        )
+        optimiser = optimiser_of(self.network, self.schedule.rate)
         if self._optimiser is not None:
             optimiser.load_state_dict(self._optimiser)
             self._optimiser = None
@@ -119,18 +129,13 @@ class Training(LightningModule):
             group["lr"], group["weight_decay"] = self.schedule.at(self.step), WEIGHT_DECAY
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        kept = torch.rand(self.lanes, generator=self._forget) > _FORGET
+        kept = torch.rand(self.lanes, generator=self._forget) > FORGET
         shape = [1, self.lanes] + [1] * (self._state.dim() - 2)
         state = self._state.detach() * kept.view(shape).to(self.device)
         values, state = self.network.trunk(self.network.scaled(batch.powers), state)
-        starts = [0, *batch.wishes.ends[:-1]]
-        logits = [
-            self.network.head.logits(values[:, start:end], piece.unsqueeze(1))
-            for piece, start, end in zip(batch.wishes.pieces, starts, batch.wishes.ends, strict=True)
-        ]
+        logits = batch.wishes.logits(self.network.head, values)
         with torch.autocast(self.device.type, enabled=False):
-            joined = logits[0] if len(logits) == 1 else torch.cat(logits, 1)
-            loss, sdr = loss_of(joined.float(), batch, self.member)
+            loss, sdr = loss_of(logits.float(), batch, self.member)
         self._state, self.after = state.detach().float(), batch.after
         self._note(loss.detach(), sdr[:, : len(STEMS)])
         return loss
@@ -153,6 +158,4 @@ class Training(LightningModule):
     def optimizer_step(self, *arguments, **options) -> None:
         super().optimizer_step(*arguments, **options)
         self.step += 1
-        keep = min(_KEEP, (1 + self.step) / (10 + self.step))
-        with torch.no_grad():
-            torch._foreach_lerp_(list(self.average.parameters()), list(self.network.parameters()), 1 - keep)
+        follow(self.average, self.network, self.step)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from realtime.providers import CPU
 from realtime.separator import STEMS, Separator
 
 Shapes = Sequence[Sequence[int]]
@@ -50,7 +51,7 @@ def count_macs(separator: Separator, stems: int) -> int:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         options.add_session_config_entry("session.disable_prepacking", "1")
         options.add_free_dimension_override_by_name(STEMS, stems)
-        session = onnxruntime.InferenceSession(str(separator.path), options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(str(separator.path), options, providers=list(CPU))
         shapes = {
             value.name: [stems if size == STEMS else size for size in value.shape] for value in session.get_inputs()
         }

@@ -75,8 +75,8 @@ def measure_osc(
     path: Path, mode: str, run: str, block: int | None, messages: int, show: Callable[[int], object]
 ) -> OscFigures:
     """Return the delays of `messages` messages; `show` hears how many are sent. Raises HostError where there are none."""
-    stems = Separator.load(path).metadata.stems
-    rate = Separator.load(path).metadata.sample_rates[0]
+    meta = Separator.load(path).metadata
+    stems, rate = meta.stems, meta.sample_rates[0]
     random = np.random.default_rng(0)
     with tempfile.TemporaryDirectory() as folder:
         source, heard = Path(folder) / "noise.wav", Path(folder) / "heard.wav"

@@ -154,14 +154,7 @@ def measure(task: Task) -> Iterator[int | Schedule | Measured]:
         mmacs=macs / 1e6,
         gmacs_per_second=macs / median / 1e9,
     )
-    parts = {
-        "window": latency.window,
-        "block": latency.block,
-        "reserve": latency.reserve,
-        "resampler": latency.resampler,
-    }
-    parts |= {} if latency.ahead else {"look-ahead": latency.lookahead}
-    split = tuple((cause, samples) for cause, samples in parts.items() if samples)
+    split = tuple((cause, samples) for cause, samples in latency.causes.items() if samples)
     yield Measured(figures, Course(at, 1000 * took, missed, np.zeros(0), split, rate, 1000 * period))
 
 

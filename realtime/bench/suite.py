@@ -58,8 +58,9 @@ def bench(request: Request) -> int:
     Returns 1 where a mode could not run or a delay is not what is reported; misses are figures, not failures.
     Raises HostError for what makes no bench.
     """
-    meta = Separator.load(request.path).metadata
-    modes, runs = _checked(request, meta)
+    separator = Separator.load(request.path)
+    meta = separator.metadata
+    modes, runs = _checked(request, separator)
     for path, option in ((request.json, "--json"), (request.html, "--html")):
         _prepare(path, option)
     console = Console()
@@ -70,14 +71,14 @@ def bench(request: Request) -> int:
     return 0 if report.holds else 1
 
 
-def _checked(request: Request, meta: Metadata) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _checked(request: Request, separator: Separator) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    meta = separator.metadata
     if request.hops < 0:
         raise HostError(f"--hops {request.hops}: a count of hops is 1 or more, or 0 for a minute")
     if request.block is not None and not 32 <= request.block <= 4096:
         raise HostError(
             f"--block {request.block}: a block has 32 to 4096 samples; leave it out for what the host takes"
         )
-    separator = Separator.load(request.path)
     modes = tuple(dict.fromkeys(mode_name(separator, name) for name in request.modes or meta.modes))
     runs = tuple(dict.fromkeys(request.runs or meta.runs))
     for run in runs:
