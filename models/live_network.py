@@ -141,14 +141,19 @@ class LiveNetwork(nn.Module):
         # Shaped as for the head, so that ONNX Runtime sees that both need the same and computes it once.
         return self.head.attention(self.head.embed(condition[None, None])).permute(2, 0, 1, 3).squeeze(1)
 
+    def mask(self, values: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
+        """What the head makes of its arguments, shrunk; see LiveHead.
+
+        Towards the mask that is right on average: on music unlike the training's, less is more.
+        """
+        gain, turn = self.head(values, condition)
+        static = (condition @ self.static_mask).transpose(1, 2).unsqueeze(2)
+        return gain + self.static_share * (static - gain), turn - self.static_share * turn
+
     def forward(self, mixture: Tensor, condition: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """Separator contract: mixture [1, 2 channels, frames, bins], condition [stems, width]."""
         values, state = self.trunk(self.features(mixture), state)
-        gain, turn = self.head(values, condition[None, None])
-        # Shrunk towards the mask that is right on average: on music unlike the training's, less is more.
-        static = (condition @ self.static_mask)[None, :, None, None]
-        gain = gain + self.static_share * (static - gain)
-        turn = turn - self.static_share * turn
+        gain, turn = self.mask(values, condition[None, None])
         spectrum = mixture.unflatten(1, (self.config.channels, 2)).unsqueeze(1)
         re, im = spectrum[:, :, :, 0], spectrum[:, :, :, 1]
         gain, turn = self.bands.spread(gain), self.bands.spread(turn)

@@ -182,7 +182,7 @@ def trained(variant: Variant, corpus: Corpus, pool: Pool, steps: int, say: Calla
             group["lr"] = schedule.at(step)
         state = state.detach() * (torch.rand(1, LANES, 1, generator=random) > FORGET)
         values, state = network.trunk(network.scaled(batch.powers), state)
-        loss, _ = mask_loss(batch.wishes.logits(network.head, values), batch.sums, batch.powers)
+        loss, _ = mask_loss(batch.wishes.over(network.head.logits, values), batch.sums, batch.powers)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), CLIP)

@@ -7,13 +7,13 @@ in half of them once more at a frame in the midst, so that the windows' overlap 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from models.data.layout import STEMS
-from models.live_network import LiveHead
 
 _SWITCHED = 0.5
 
@@ -48,9 +48,12 @@ class Wishes:
         """Return every piece with the frames from and up to which it holds."""
         return list(zip(self.pieces, [0, *self.ends[:-1]], self.ends, strict=True))
 
-    def logits(self, head: LiveHead, values: Tensor) -> Tensor:
-        """Return what `head` makes of `values` [lanes, frames, ...] under these conditions: its logits of all frames."""
-        found = [head.logits(values[:, start:end], piece.unsqueeze(1)) for piece, start, end in self.spans()]
+    def over(self, answer: Callable[[Tensor, Tensor], Tensor], values: Tensor) -> Tensor:
+        """Return what `answer` makes of `values` [lanes, frames, ...] under these conditions, [lanes, frames, ...].
+
+        It is given the values of every piece with its condition [lanes, 1, queries, stems].
+        """
+        found = [answer(values[:, start:end], piece.unsqueeze(1)) for piece, start, end in self.spans()]
         return found[0] if len(found) == 1 else torch.cat(found, 1)
 
     def by_frame(self) -> Tensor:

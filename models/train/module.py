@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import torch
 from lightning.pytorch import LightningModule
@@ -14,6 +15,7 @@ from models.train.batches import Batch
 from models.train.losses import loss_of
 from models.train.precision import keep_recurrences
 from models.train.schedule import Schedule
+from models.train.teacher import Teacher
 from realtime.errors import HostError
 
 WEIGHT_DECAY = 0.02
@@ -46,11 +48,19 @@ class Training(LightningModule):
     stems and a random blend are asked for in every pass over the trunk. `document` is a checkpoint to go on from.
     """
 
-    def __init__(self, network: LiveNetwork, average: LiveNetwork, schedule: Schedule, lanes: int, seed: int) -> None:
+    def __init__(
+        self,
+        network: LiveNetwork,
+        average: LiveNetwork,
+        schedule: Schedule,
+        lanes: int,
+        seed: int,
+        teacher: Teacher | None = None,
+    ) -> None:
         super().__init__()
         self.schedule, self.lanes = schedule, lanes
         # Held back from torch's book-keeping: it is not trained.
-        self._beside = {"average": average.eval()}
+        self._beside = {"average": average.eval(), "teacher": teacher}
         keep_recurrences(network)
         self.network = network
         self.seed, self.step, self.shown = seed, 0, torch.full((len(STEMS),), torch.nan)
@@ -73,6 +83,11 @@ class Training(LightningModule):
         """The network with the average of the weights."""
         return self._beside["average"]
 
+    @property
+    def teacher(self) -> Teacher | None:
+        """Where the network learns from another, that one."""
+        return self._beside["teacher"]
+
     def go_on(self, document: dict, own: dict | None) -> None:
         """Take over the step and the optimiser of a checkpoint, and what `own` has of this process."""
         self.step = document.get("step", 0)
@@ -82,13 +97,18 @@ class Training(LightningModule):
             self.shown = torch.tensor(shown)
         if own is not None:
             self._state, self.after, self._random = own["state"], own["data"], own["random"]
+            if self.teacher is not None and "teacher" in own:
+                self.teacher.state = own["teacher"]
 
     def own(self) -> dict:
         """Return what a checkpoint has to keep of this process: its lanes, its data, its random generators."""
         random = {"forget": self._forget.get_state(), "torch": torch.get_rng_state()}
         if self.device.type == "cuda":
             random["cuda"] = torch.cuda.get_rng_state(self.device)
-        return {"state": self._state.detach().cpu(), "data": self.after, "random": random}
+        states = {"state": self._state.detach().cpu()}
+        if self.teacher is not None:
+            states["teacher"] = self.teacher.state.cpu()
+        return {**states, "data": self.after, "random": random}
 
     def document(self) -> dict:
         """Return what a checkpoint has to keep of all processes alike."""
@@ -112,6 +132,8 @@ class Training(LightningModule):
 
     def on_train_start(self) -> None:
         self.average.to(self.device)
+        if self.teacher is not None:
+            self.teacher.to(self.device)
         self._state = self._state.to(self.device)
         # All networks begin alike, and what is left out of them differs.
         torch.manual_seed(self.seed)
@@ -130,10 +152,13 @@ class Training(LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         kept = torch.rand(self.lanes, generator=self._forget) > FORGET
+        if self.teacher is not None:
+            sums = self.teacher.sums(batch, kept)
+            batch = replace(batch, sums=sums.numpy() if self.device.type == "cpu" else sums)
         shape = [1, self.lanes] + [1] * (self._state.dim() - 2)
         state = self._state.detach() * kept.view(shape).to(self.device)
         values, state = self.network.trunk(self.network.scaled(batch.powers), state)
-        logits = batch.wishes.logits(self.network.head, values)
+        logits = batch.wishes.over(self.network.head.logits, values)
         with torch.autocast(self.device.type, enabled=False):
             loss, sdr = loss_of(logits.float(), batch, self.member)
         self._state, self.after = state.detach().float(), batch.after

@@ -43,6 +43,7 @@ class Options:
     loss: str
     modes: list[str]
     config: dict
+    teacher: Path | None
     lanes: int
     frames: int
     rate: float
@@ -73,6 +74,8 @@ def parse(arguments: list[str] | None = None) -> Options:
     for name in ("lanes", "devices", "nodes", "threads", "log_every", "decay", "rate"):
         if getattr(options, name) <= 0:
             raise HostError(f"--{name.replace('_', '-')} must be above zero; training has not begun")
+    if options.teacher is not None and options.loss != "bands":
+        raise HostError("--teacher goes with --loss bands; training has not begun")
     if options.frames < _FEWEST_FRAMES:
         raise HostError(f"--frames must be {_FEWEST_FRAMES} at least; training has not begun")
     return options
@@ -144,6 +147,12 @@ def _parser() -> argparse.ArgumentParser:
         default="bands",
         help="bands: errors by bands of the spectrum, the fast one (default); windows: of the waveform and of "
         "compressed spectra in three resolutions, through the host's windows",
+    )
+    add(
+        "--teacher",
+        type=Path,
+        metavar="CHECKPOINT",
+        help="learn what this network makes of the mixtures, its share of the static mask included, not the stems",
     )
     add(
         "--modes",

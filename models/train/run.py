@@ -28,6 +28,7 @@ from models.train.module import CLIP, NotFinite, Training
 from models.train.options import Options
 from models.train.report import Report
 from models.train.schedule import Schedule
+from models.train.teacher import Teacher
 from models.train.watch import Watch
 from models.train.windows import ANALYSIS, HOP, host_windows
 from realtime.errors import HostError
@@ -82,7 +83,7 @@ def train(options: Options) -> None:
         average = copy.deepcopy(network)
     seed = options.seed + step + _APART * trainer.global_rank
     source = Source(remix(seed + 1), windows, network.bands.edges, options.loss == "windows", seed)
-    training = Training(network, average, schedule, options.lanes, seed)
+    training = Training(network, average, schedule, options.lanes, seed, _teacher(options, network))
     if document:
         own, told = _own(document, traits, trainer)
         training.go_on(document, own)
@@ -136,6 +137,17 @@ def _network(options: Options, document: dict | None) -> LiveNetwork:
     return network
 
 
+def _teacher(options: Options, pupil: LiveNetwork) -> Teacher | None:
+    if options.teacher is None:
+        return None
+    try:
+        network = checkpoint.load(options.teacher)
+    except Exception as error:  # noqa: BLE001  whatever a file that is no checkpoint makes of the reader
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise HostError(f"{options.teacher} is no checkpoint to learn from ({reason}); training has not begun") from None
+    return Teacher(network, pupil, options.lanes)
+
+
 def _schedule(options: Options, document: dict) -> Schedule:
     begin, length = document.get("anneal", [0, 0])
     if not options.anneal:
@@ -153,6 +165,7 @@ def _traits(options: Options, pool: Pool) -> dict:
         "modes": options.modes,
         "loss": options.loss,
         "augment": options.augment,
+        **({"teacher": options.teacher.name} if options.teacher else {}),
         "pool": [len(pool.audio[stem]) for stem in STEMS],
     }
 
