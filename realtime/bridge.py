@@ -128,6 +128,10 @@ class Bridge:
             self._words[CALLBACKS] = 0
             stream_callback()
 
+    def __len__(self) -> int:
+        """How many samples of input the ring holds."""
+        return len(self._in_ring)
+
     # Callback side.
 
     @property
