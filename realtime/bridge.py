@@ -127,6 +127,7 @@ class Bridge:
             exchange(*empty, 0, *self._arrays)
             self._words[CALLBACKS] = 0
             stream_callback()
+            load_after_reads(self._words, IN_HEAD)
 
     def __len__(self) -> int:
         """How many samples of input the ring holds."""

@@ -166,6 +166,13 @@ class Stream:
 
     # Another chain.
 
+    @property
+    def mix(self) -> Mix | None:
+        """The mix that holds now; None where none has been handed over."""
+        with self._mixing:
+            held = [mix for at, mix in self._mixes.since(self._read) if at is None]
+        return held[0] if held else None
+
     def feed_for(self, chain: Native | Resampled) -> Feed:
         """Return the input as `chain` wants it."""
         return Feed(self.bridge, chain)
