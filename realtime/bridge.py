@@ -27,12 +27,15 @@ from realtime.callback import (
     IN_HEAD,
     LARGEST_BLOCK,
     LATENCY,
+    LEVEL,
+    LOUD,
     MIX,
     OUT_CAPACITY,
     OUT_CHANNELS,
     OUT_POSITION,
     SEQUENCE,
     SLOTS,
+    STATE,
     TAIL,
     TAIL_ENDS,
     TAIL_STARTS,
@@ -92,8 +95,9 @@ class Bridge:
         self._room = capacity // 4 - block
         self._words = np.zeros(WORDS, np.int64)
         self._words[[LATENCY, WANTED_LATENCY, OUT_POSITION]] = latency, latency, -latency
-        self._state = np.zeros(3)
-        self._state[[MIX, WEIGHT]] = 1
+        self._words[LOUD] = 1
+        self._state = np.zeros(STATE)
+        self._state[[MIX, WEIGHT, LEVEL]] = 1
         # Filled, not only reserved: the callback must not be the first to touch a page.
         self._in_ring = np.full((capacity, in_channels), 0, np.float32)
         self._out_ring = np.full((capacity, out_channels), 0, np.float32)
@@ -257,6 +261,15 @@ class Bridge:
         store_release(self._words, SEQUENCE, self._sequence)
 
     # Any thread.
+
+    def fade(self, loud: bool) -> None:
+        """Let everything fade out, or in again, within FADE samples: around a stop of the device."""
+        store_release(self._words, LOUD, int(loud))
+
+    @property
+    def silent(self) -> bool:
+        """Whether it has faded out."""
+        return self._words[LOUD] == 0 and self._state[LEVEL] == 0
 
     def counts(self) -> Counts:
         """Return what the callback has counted so far."""

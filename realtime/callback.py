@@ -31,10 +31,12 @@ ENDS = 48  # inference, per slot: wet positions below this are in the ring
 TAIL_STARTS, TAIL_ENDS = 56, 64  # inference, per slot: positions of the tail; only what is not below ENDS counts
 WHOLE = 72  # inference, per slot: from here to the end nothing was skipped
 WANTED_LATENCY, HOP = 80, 81  # inference: the latency to go to; samples in which the sound grows whole
+LOUD = 82  # control: 1, or 0 where nothing is to be heard
 WORDS = 96
 
 # Layout of the callback's own float64 state.
-MIX, WEIGHT, FILL = 0, 1, 2
+MIX, WEIGHT, FILL, LEVEL = 0, 1, 2, 3
+STATE = 4
 
 # Layout of the user data: shapes, then addresses, of what `exchange` takes.
 IN_CHANNELS, OUT_CHANNELS, IN_CAPACITY, OUT_CAPACITY, TAIL = 0, 1, 2, 3, 4
@@ -67,7 +69,7 @@ def exchange_python(
     """Take a block in, play a block out.
 
     `block_in` float32 [n, in_channels], `block_out` float32 [n, out_channels], `flags` PortAudio's
-    status flags. `words` int64 [WORDS] and `state` float64 [3] as laid out above; `in_ring` float32
+    status flags. `words` int64 [WORDS] and `state` float64 [STATE] as laid out above; `in_ring` float32
     [2^k, in_channels], `out_ring` float32 [2^m, out_channels], `weight_ring` float32 [2^m]; `tails`
     float32 [SLOTS, tail, out_channels], `fills` float64 [SLOTS], `weights` float32 [SLOTS, tail], below 1.
     """
@@ -178,6 +180,14 @@ def exchange_python(
             i += 1
         store_release(words, OUT_POSITION, since + count)
         done += count
+    loud = float(load_acquire(words, LOUD))
+    level = float(state[LEVEL])
+    if level != loud or loud == 0.0:
+        for i in range(total):
+            level = min(1.0, max(0.0, level + (2.0 * loud - 1.0) / FADE))
+            for c in range(out_channels):
+                block_out[i, c] *= level
+        state[LEVEL] = level
     state[MIX] = r
     state[WEIGHT] = last
     state[FILL] = g
@@ -205,7 +215,7 @@ if njit:
             carray(block_out, (n, outs), np.float32),
             np.int64(flags),
             carray(_pointer(user[ADDRESSES]), (WORDS,), np.int64),
-            carray(_pointer(user[ADDRESSES + 1]), (3,), np.float64),
+            carray(_pointer(user[ADDRESSES + 1]), (STATE,), np.float64),
             carray(_pointer(user[ADDRESSES + 2]), (user[IN_CAPACITY], ins), np.float32),
             carray(_pointer(user[ADDRESSES + 3]), (user[OUT_CAPACITY], outs), np.float32),
             carray(_pointer(user[ADDRESSES + 4]), (user[OUT_CAPACITY],), np.float32),

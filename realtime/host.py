@@ -64,6 +64,7 @@ class Host:
             given = now
         started = self.engine.started
         self._hear(started)
+        self.state.set_info("/mode/auto", int(plan.automatic))
         presets = self.state.value("/presets") or ()
         demo = started.device == "null" and plan.source in (None, "demo")
         self._show = [(seconds, name) for seconds, name in SHOW if show and demo and name in presets]

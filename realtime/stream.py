@@ -188,6 +188,12 @@ class Stream:
         """Let it take over as soon as that is heard by nobody; `succeeded` says when."""
         self._successor = successor
 
+    def change_block(self, block: int, latency: Latency) -> None:
+        """Count on blocks of `block` samples from now on, at `latency`; for a device that stands still meanwhile."""
+        self.block, self.latency = block, latency
+        self._limit = latency.reserve + 4 * max(self.chain.hop, block) + latency.lookahead
+        self.bridge.change_latency(latency.inside)
+
     @property
     def succeeded(self) -> bool:
         """Whether what was last given to `succeed` has taken over, and is heard at its own latency."""

@@ -389,6 +389,23 @@ def test_sizes_that_make_no_stream_are_refused():
             Bridge(*arguments)
 
 
+# Silence around a stop.
+
+
+def test_everything_fades_out_and_in_again():
+    bridge = Bridge(LATENCY, HOP, WEIGHTS)
+    sound = np.ones((20000, 2), np.float32)
+    stream(bridge, sound[:8000], sound, fixed(100))
+    bridge.fade(False)
+    out = play(bridge, sound[:FADE])
+    assert np.allclose(out[:, 0], 1 - np.arange(1, FADE + 1) / FADE, atol=1e-5)
+    assert bridge.silent and not play(bridge, sound[:100]).any()
+    bridge.fade(True)
+    infer(bridge, sound)
+    assert np.allclose(play(bridge, sound[:FADE])[:, 1], np.arange(1, FADE + 1) / FADE, atol=1e-5)
+    assert not bridge.silent and (play(bridge, sound[:50]) == 1).all()
+
+
 # Another latency.
 
 
