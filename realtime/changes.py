@@ -31,7 +31,7 @@ class Changes:
         self._wishes: queue.SimpleQueue[tuple[Wish, str | None]] = queue.SimpleQueue()
         self._open = 0
         self._governor: Governor | None = None
-        self._govern(session.started)
+        self.govern({c.mode: c.load for c in session.started.choices})
         threading.Thread(target=self._work, name="changes", daemon=True).start()
 
     def ask(self, wish: Wish, why: str | None = None) -> None:
@@ -50,8 +50,9 @@ class Changes:
             why = f"repeated misses within {WITHIN:.0f} s: stepped down" if down else "no misses for a while: stepped up"
             self.ask(Wish(mode=step), f"{why} from {governor.mode} to {step}")
 
-    def _govern(self, started: Started) -> None:
-        self._governor = Governor(started.latency_mode, {c.mode: c.load for c in started.choices})
+    def govern(self, loads: dict[str, float]) -> None:
+        """Take the mode that runs for the wanted one, and `loads` for what the modes take."""
+        self._governor = Governor(self.session.started.latency_mode, loads)
 
     def _work(self) -> None:
         while True:
@@ -68,7 +69,7 @@ class Changes:
                 for text in ([f"{why}."] if why else []) + list(started.notices):
                     self.told.put(Notice(text))
                 if why is None:
-                    self._govern(started)
+                    self.govern({c.mode: c.load for c in started.choices})
                 elif self._governor is not None:
                     self._governor.arrived(started.latency_mode)
             self._open -= 1

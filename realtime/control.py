@@ -196,7 +196,7 @@ def controls_for(
         Control("/presets", "info", "s" * len(presets), "names of the presets", default=presets),
         Control("/device", "info", "s", "the audio device"),
         Control("/rate", "info", "i", "sample rate of the device", unit="Hz"),
-        Control("/block", "info", "i", "frames the device asks for at once", unit="samples"),
+        Control("/block", "choice", "i", "frames the device asks for at once", range=(32, 4096), unit="samples"),
         Control(
             "/subscribe", "request", "is", "values below a prefix now, then changes, at a port (default: the sender's)",
             range=(1, 65535), optional=True,

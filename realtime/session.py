@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 
@@ -87,6 +87,7 @@ class Wish:
     separator: Path | None = None
     mode: str | None = None
     run: Literal["single", "stems"] | None = None
+    block: int | None = None
 
 
 @dataclass(frozen=True)
@@ -169,13 +170,28 @@ def measure_work(engine: Engine, hops: int = 200, playing: bool = False) -> tupl
     return median, slow if len(times) >= hops else max(slow, 1.5 * median)
 
 
-class Session:
-    """Builds what `plan` says; `start`, then `wait` or `stop`. Raises HostError with what is wrong and allowed."""
+class Wire(Protocol):
+    """What is fed to the null device in place of a source, without end, and what hears it in place of a file."""
 
-    def __init__(self, plan: Plan) -> None:
-        self.plan = plan
+    def read(self, count: int) -> np.ndarray:
+        """Return the next samples, float32 [count, channels]."""
+
+    def write(self, block: np.ndarray) -> None:
+        """Take what comes out, float32 [n, channels]; copy what is kept."""
+
+
+class Session:
+    """Builds what `plan` says; `start`, then `wait` or `stop`. Raises HostError with what is wrong and allowed.
+
+    With a `wire` the null device is put to the test.
+    """
+
+    def __init__(self, plan: Plan, wire: Wire | None = None) -> None:
+        self.plan, self._wire = plan, wire
         self.separator = separator = Separator.load(plan.separator, providers.in_turn(plan.provider))
-        self._choices: dict[tuple[Path, str, str], Choice] = {}
+        self._works: dict[tuple, tuple[float, float]] = {}
+        self._choices: dict[tuple, Choice] = {}
+        self._changing = False
         meta = separator.metadata
         name = mode_name(separator, plan.latency)
         mode = separator.metadata.modes[name]
@@ -195,10 +211,13 @@ class Session:
                 f"the stems of a live run can be written at {_listed(meta.sample_rates)} Hz, not {rate}; choose with --rate"
             )
         self._frames: int | None = None
-        read, channels = self._source(plan, rate, device is None, notices)
+        if wire is not None:
+            read, channels = wire.read, plan.channels
+        else:
+            read, channels = self._source(plan, rate, device is None, notices)
         self._sink = FileSink(plan.record, rate, channels) if plan.record else None
         if device is None:
-            device = NullDevice(read, rate, block, channels, self._sink.write if self._sink else None)
+            device = self._null(read, rate, block, channels)
         elif read is not None:
             read = _spread(read, device.out_channels)
             device = _Fed(device, read)
@@ -212,7 +231,7 @@ class Session:
         notices += _tight(separator, choice, run)
         latency = choice.latency
         self._read = read
-        if read is not None:
+        if self._frames is not None:
             engine.ends_at = math.ceil(self._frames * engine_rate / rate)
             if engine.lookahead:
                 latency = latency.reading_ahead(device.block)
@@ -249,16 +268,19 @@ class Session:
         self, separator: Separator, name: str, run: str, hops: int = 200, playing: bool = False
     ) -> Choice:
         """Return what a mode takes here; measured once."""
-        known = self._choices.get((separator.path, name, run))
-        if known is not None:
-            return known
+        block = self.device.block
+        key = separator.path, name, run
+        if (*key, block, self._block) in self._choices:
+            return self._choices[*key, block, self._block]
         meta, mode = separator.metadata, separator.metadata.modes[name]
         engine = self._engine(separator, mode, run, full_mix(meta.stems))
-        work = measure_work(engine, hops, playing)
+        if key not in self._works:
+            self._works[key] = measure_work(engine, hops, playing)
+        work = self._works[key]
         period = meta.frames * mode.hop / self._engine_rate
         # A measurement on a busy machine must not buy delay for ever: a hop of reserve is the most that helps.
         longest = min(work[1], period)
-        rate, block = self.device.rate, self.device.block
+        rate = self.device.rate
         reserve = reserve_for(longest, self._block, rate)
         if block is None:
             # A result may be asked for as early as one sample after the block that completed its hop.
@@ -266,7 +288,7 @@ class Session:
         scores = meta.quality.get(name)
         quality = float(np.mean(list(scores.values()))) if scores else None
         choice = Choice(name, chain_for(engine, rate).latency(block, reserve), work, period, quality)
-        self._choices[separator.path, name, run] = choice
+        self._choices[*key, block, self._block] = choice
         return choice
 
     def change(self, wish: Wish) -> Started:
@@ -275,6 +297,8 @@ class Session:
         It takes the time of loading, measuring and catching up, a second or so, while the music plays on. Raises
         HostError, and changes nothing, where that cannot be.
         """
+        if wish.block is not None:
+            self._change_block(wish.block)
         plan = self.plan
         separator = self.separator
         if wish.separator is not None and wish.separator != separator.path:
@@ -322,6 +346,50 @@ class Session:
             choices=tuple(choices),
         )
         return self.started
+
+    def _change_block(self, block: int) -> None:
+        """Close the device and open it again for blocks of `block`, between a fade out and a fade in."""
+        if not 32 <= block <= 4096:
+            raise HostError(f"a block has 32 to 4096 samples, not {block}")
+        before, started, stream = self.device, self.started, self.stream
+        if block == before.block:
+            return
+        if self.plan.lockstep or stream.latency.lookahead or isinstance(before, _Fed):
+            raise HostError("this run keeps its block; stop, and start with the other")
+        self._changing = True
+        stream.bridge.fade(False)
+        due = time.monotonic() + 1
+        while not stream.bridge.silent and time.monotonic() < due:
+            time.sleep(0.002)
+        before.stop()
+        try:
+            try:
+                self._reopen(block)
+            except HostError:
+                self._reopen(before.block)
+                raise
+        finally:
+            stream.bridge.fade(True)
+            self._changing = False
+        choice = self._choice(self.separator, started.latency_mode, started.run)
+        self.plan = replace(self.plan, block=block)
+        choices = [self._choice(self.separator, each.mode, started.run) for each in started.choices]
+        self.started = replace(started, block=block, latency=choice.latency, choices=tuple(choices))
+
+    def _reopen(self, block: int) -> None:
+        before = self.device
+        if isinstance(before, NullDevice):
+            self.device = self._null(self._read, before.rate, block, before.in_channels)
+        else:
+            self.device = PortAudioDevice(self.plan.device, before.rate, block, self.plan.channels)
+        self._block = block
+        choice = self._choice(self.separator, self.started.latency_mode, self.started.run)
+        self.stream.change_block(block, choice.latency)
+        self.device.start(self.stream.bridge)
+
+    def _null(self, read, rate: int, block: int, channels: int) -> NullDevice:
+        hearing = self._sink or self._wire
+        return NullDevice(read, rate, block, channels, hearing.write if hearing else None)
 
     def _portaudio(self, plan: Plan, block: int, notices: list[str]) -> PortAudioDevice | None:
         if plan.device == "null":
@@ -377,7 +445,7 @@ class Session:
     @property
     def over(self) -> bool:
         """Whether the source has been played out, or the device or the engine has failed."""
-        return self.failure is not None or not self.device.active()
+        return self.failure is not None or (not self.device.active() and not self._changing)
 
     @property
     def failure(self) -> str | None:
