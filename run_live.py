@@ -136,6 +136,13 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument("--json", type=Path, metavar="FILE", help="also write the figures here")
     bench.add_argument("--html", type=Path, metavar="FILE", help="also write a page with plots here")
 
+    soak = commands.add_parser("soak", help="run for long, changing everything; watch misses, memory and delay")
+    soak.add_argument("--model", default=DEFAULT_MODEL, metavar="NAME_OR_FILE", help="separator to begin with")
+    soak.add_argument("--minutes", type=float, default=30.0, metavar="N", help="how long (default: 30)")
+    soak.add_argument("--messages", type=int, default=1000, metavar="N", help="OSC messages a second (default: 1000)")
+    soak.add_argument("--seed", type=int, default=0, help="chooses the changes (default: 0)")
+    soak.add_argument("--json", type=Path, metavar="FILE", help="also write what was found here")
+
     osc = commands.add_parser("osc", help="print the whole OSC address space")
     osc.add_argument("--model", default=DEFAULT_MODEL, metavar="NAME_OR_FILE", help="separator whose stems are meant")
     return parser
@@ -318,6 +325,14 @@ def _bench(options: argparse.Namespace) -> int:
     )
 
 
+def _soak(options: argparse.Namespace) -> int:
+    from realtime.library import find_separator
+    from realtime.soak import Request, soak
+
+    path = find_separator(options.model)
+    return soak(Request(path, options.minutes, options.seed, options.messages, options.json))
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; return its exit status."""
     options = _parser().parse_args(arguments)
@@ -327,6 +342,7 @@ def main(arguments: list[str] | None = None) -> int:
         "models": _models,
         "import": _import,
         "bench": _bench,
+        "soak": _soak,
         "osc": _osc,
     }
     try:

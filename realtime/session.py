@@ -29,6 +29,7 @@ from realtime.latency import Latency, Mode, reserve_for
 from realtime.metadata import Metadata
 from realtime.mix import Mix
 from realtime.priority import raise_priority
+from realtime.probe import Probe
 from realtime.separator import Separator
 from realtime.stream import Stream
 from realtime.successor import successor
@@ -74,6 +75,8 @@ class Plan:
     stems: Path | None = None
     # What computes the network, by its name in realtime/providers.py; the CPU where that cannot be had.
     provider: str = "cpu"
+    # Puts the null device to the test; what is found stands in this file, see realtime/probe.py.
+    probe: Path | None = None
     # Whether the mode is stepped down after repeated misses, and up again.
     automatic: bool = True
     # The callback computes the hops itself and may be late: for freewheeling and tests, never live.
@@ -211,8 +214,10 @@ class Session:
                 f"the stems of a live run can be written at {_listed(meta.sample_rates)} Hz, not {rate}; choose with --rate"
             )
         self._frames: int | None = None
-        if wire is not None:
-            read, channels = wire.read, plan.channels
+        if plan.probe is not None:
+            self._wire = Probe(plan.probe, rate, lambda: self.stream.latency.inside)
+        if self._wire is not None:
+            read, channels = self._wire.read, plan.channels
         else:
             read, channels = self._source(plan, rate, device is None, notices)
         self._sink = FileSink(plan.record, rate, channels) if plan.record else None

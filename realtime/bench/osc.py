@@ -85,7 +85,7 @@ def measure_osc(
         noise = random.uniform(-0.25, 0.25, (length, 2)).astype(np.float32)
         soundfile.write(source, noise, rate, "PCM_16")
         mix = Mix((1.0,) * len(stems))
-        plan = Plan(path, mix, mode, run, device="null", block=block, source=str(source), record=heard)
+        plan = Plan(path, mix, mode, run, device="null", block=block, source=str(source), record=heard, automatic=False)
         host = Host(plan, OscAddress("127.0.0.1", 0))
         try:
             sent = _send(host, len(stems), messages, random, show)
