@@ -182,6 +182,7 @@ def controls_for(stems: Sequence[str], attends: tuple[int, int] | None = None) -
         Control("/stems", "info", "s" * count, "names of the stems", default=tuple(stems)),
         Control("/presets", "info", "s" * len(presets), "names of the presets", default=presets),
         Control("/device", "info", "s", "the audio device"),
+        Control("/device/state", "info", "s", "playing, or waiting: and why, while the device is gone"),
         Control("/rate", "info", "i", "sample rate of the device", unit="Hz"),
         Control("/block", "info", "i", "frames the device asks for at once", unit="samples"),
         Control(

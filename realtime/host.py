@@ -13,7 +13,7 @@ from realtime.demo import SHOW
 from realtime.osc import OscServer
 from realtime.remote import Ended, RemoteEngine
 from realtime.separator import Separator
-from realtime.session import Plan
+from realtime.session import Plan, Started
 from realtime.state import ControlState
 
 
@@ -48,7 +48,7 @@ class Host:
         self.server = OscServer(self.state, osc.host, osc.port)
         given = self.state.mix
         try:
-            self.engine = RemoteEngine(replace(plan, mix=given), say)
+            self.engine = RemoteEngine(replace(plan, mix=given), say, lambda: self.state.mix)
         except BaseException:
             self.server.close()
             raise
@@ -57,27 +57,41 @@ class Host:
         while given != (now := self.state.mix):
             self.engine.submit(now, None)
             given = now
-        self.started = started = self.engine.started
+        self._inform()
+        started = self.started
+        presets = self.state.value("/presets") or ()
+        demo = started.device == "null" and plan.source in (None, "demo")
+        self._show = [(seconds, name) for seconds, name in SHOW if show and demo and name in presets]
+
+    @property
+    def started(self) -> Started:
+        """What runs now, or ran until the device went."""
+        return self.engine.started
+
+    def _inform(self) -> None:
+        started = self.started
         for address, value in (
             ("/model", started.separator),
             ("/mode", started.latency_mode),
             ("/run", started.run),
             ("/device", started.device),
+            ("/device/state", self.engine.device_state),
             ("/rate", started.rate),
             ("/block", started.block),
         ):
             self.state.set_info(address, value)
-        presets = self.state.value("/presets") or ()
-        demo = started.device == "null" and plan.source in (None, "demo")
-        self._show = [(seconds, name) for seconds, name in SHOW if show and demo and name in presets]
 
-    def tick(self) -> None:
-        """Play the demo's script of presets as far as the music has come."""
+    def tick(self) -> list[str]:
+        """Do what is due now and then; return what there is to say since the last time, in sentences.
+
+        The demo's script of presets is played as far as the music has come.
+        """
+        if news := self.engine.news():
+            self._inform()
         snapshot = self.engine.telemetry()
-        if snapshot is None:
-            return
-        while self._show and snapshot.position >= self._show[0][0] * snapshot.rate:
+        while snapshot and self._show and snapshot.position >= self._show[0][0] * snapshot.rate:
             self.state.set("/preset", self._show.pop(0)[1])
+        return news
 
     def stop(self) -> Ended:
         """Stop the sound and the server; return how the run ended."""

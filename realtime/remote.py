@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import queue
+import random
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from realtime.errors import HostError
+from realtime.comeback import POLL, await_device, limited
+from realtime.errors import DeviceError, HostError
 from realtime.mix import Mix, Schedule
 from realtime.session import Plan, Session, Started
 from realtime.telemetry import Telemetry
 
 _BEAT = 1 / 30
+# No start of a device takes longer, but for one whose server goes meanwhile.
+_LONGEST_START = 60.0
+
+PLAYING = "playing"
 
 
 @dataclass(frozen=True)
@@ -28,13 +37,49 @@ class Ended:
     failure: str | None = None
 
 
-def _serve(plan: Plan, pipe) -> None:
+@dataclass(frozen=True)
+class Lost:
+    """The device has gone, as `reason` says without a full stop; `plan` goes on with it once it is back."""
+
+    reason: str
+    plan: Plan
+    telemetry: Telemetry | None = None
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Why the device is still waited for, without a full stop."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Found:
+    """The device is back; a mix to go on with is asked for."""
+
+
+def _serve(plan: Plan, pipe, comeback: bool = False) -> None:
     # Ctrl-C reaches the whole group; the control process decides when sound ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # The inference thread may ask for the interpreter between any two runs of the network, and another thread of Python
+    # (which receives mixes, or builds another network) lets go of it only after this long: not the usual 5 ms.
+    sys.setswitchinterval(0.0005)
     try:
+        if comeback:
+            # Nobody sends now: what is heard is that control is gone, or was meant for the run before.
+            pause = lambda seconds: pipe.poll(seconds) and pipe.recv()  # noqa: E731
+            plan = await_device(plan, lambda reason: pipe.send(Waiting(reason)), pause=pause)
+            pipe.send(Found())
+            while not isinstance(mix := pipe.recv(), Mix):
+                pass
+            plan = replace(plan, mix=mix)
         session = Session(plan)
-        session.start(pipe.send)
+        with limited(_LONGEST_START) if comeback else nullcontext():
+            session.start(pipe.send)
     except HostError as problem:
+        if comeback and isinstance(problem, DeviceError):
+            pipe.send(Lost(str(problem).splitlines()[0].rstrip("."), plan))
+            return
         pipe.send(Ended(None, failure=str(problem)))
         return
     pipe.send(session.started)
@@ -50,18 +95,23 @@ def _serve(plan: Plan, pipe) -> None:
         stop.set()
 
     threading.Thread(target=receive, name="mixes", daemon=True).start()
-    while not session.over and not stop.wait(_BEAT):
+    # Looks at uneven intervals, so that no device keeps step with it, which would look like longer blocks.
+    while not session.over and not stop.wait(random.uniform(0.5, 1.5) * _BEAT):
         if (snapshot := session.stream.telemetry()) is not None:
             pipe.send(snapshot)
+    if (lost := session.lost) is not None and not stop.is_set():
+        # Nothing is closed, because that may hang; and nothing is recorded that would have to be written.
+        pipe.send(Lost(lost, session.resumption(), session.stream.telemetry()))
+        return
     failure = session.failure
     files = session.stop()
     pipe.send(Ended(session.stream.telemetry(), tuple(files), failure))
 
 
-def _main(plan: Plan, pipe) -> None:
+def _main(plan: Plan, pipe, comeback: bool) -> None:
     try:
-        _serve(plan, pipe)
-    except (BrokenPipeError, ConnectionResetError):
+        _serve(plan, pipe, comeback)
+    except (EOFError, BrokenPipeError, ConnectionResetError):
         pass
     # PortAudio and its host APIs may hold threads that never end; all that matters is closed.
     os._exit(0)
@@ -70,20 +120,32 @@ def _main(plan: Plan, pipe) -> None:
 class RemoteEngine:
     """Runs a plan in a process of its own and links control to it.
 
-    `started` says what runs; until it does, `say` hears what it waits for. Raises HostError where the
-    plan does not work.
+    `started` says what runs; until it does, `say` hears what it waits for. A sound device that goes is waited for, in
+    another process, which then goes on with the mix that `mix` returns; `device_state` and `news` tell of it. Raises
+    HostError where the plan does not work.
     """
 
-    def __init__(self, plan: Plan, say: Callable[[str], object] = lambda sentence: None) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_main, args=(plan, theirs), name="engine", daemon=True)
-        self._process.start()
-        theirs.close()
+    def __init__(
+        self,
+        plan: Plan,
+        say: Callable[[str], object] = lambda sentence: None,
+        mix: Callable[[], Mix] | None = None,
+    ) -> None:
+        self._mix = mix or (lambda: plan.mix)
         self.ended: Ended | None = None
+        self.device_state = PLAYING
+        self._news: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._snapshot: Telemetry | None = None
+        # What was counted before the device went.
+        self._counted: Telemetry | None = None
         self._schedule = Schedule()
         self._waiting = threading.Event()
+        self._over = threading.Event()
+        self._playing = threading.Event()
+        # Held while processes take turns, so that the one that is stopped is the one that runs.
+        self._turn = threading.Lock()
+        self._stopping = self._abandoned = False
+        self._spawn(plan)
         try:
             while isinstance(first := self._pipe.recv(), str):
                 say(first)
@@ -94,14 +156,29 @@ class RemoteEngine:
         if isinstance(first, Ended):
             raise HostError(first.failure)
         self.started: Started = first
-        self._over = threading.Event()
+        self._plan = plan
+        self._playing.set()
         threading.Thread(target=self._listen, name="telemetry", daemon=True).start()
         threading.Thread(target=self._courier, name="courier", daemon=True).start()
 
+    def _spawn(self, plan: Plan, comeback: bool = False) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(target=_main, args=(plan, theirs, comeback), name="engine", daemon=True)
+        self._process.start()
+        theirs.close()
+
     @property
     def pid(self) -> int:
-        """Process id of the engine."""
+        """Process id of the engine; another one after a device has gone."""
         return self._process.pid
+
+    def news(self) -> list[str]:
+        """Return what has become of the device since the last call, in sentences."""
+        sentences = []
+        while not self._news.empty():
+            sentences.append(self._news.get())
+        return sentences
 
     # The link.
 
@@ -111,7 +188,7 @@ class RemoteEngine:
         self._waiting.set()
 
     def position(self, wall: float) -> int | None:
-        """Return which input sample stands at wall-clock time `wall`; None before sound runs."""
+        """Return which input sample stands at wall-clock time `wall`; None while no sound runs."""
         return None if self._snapshot is None else self._snapshot.position_at(wall)
 
     def telemetry(self) -> Telemetry | None:
@@ -124,6 +201,12 @@ class RemoteEngine:
 
     def stop(self) -> Ended:
         """Stop the sound and return how it ended."""
+        with self._turn:
+            self._stopping = True
+            if not self._playing.is_set():
+                # It waits for a device, and has nothing to write.
+                self._abandoned = True
+                self._process.kill()
         if not self._over.is_set():
             try:
                 self._pipe.send(None)
@@ -135,21 +218,97 @@ class RemoteEngine:
         self._process.join(2)
         return self.ended or Ended(self._snapshot, failure="the engine's process did not end by itself and was stopped")
 
+    # What the engine's process tells.
+
     def _listen(self) -> None:
-        try:
-            while True:
+        while not self._over.is_set():
+            try:
                 message = self._pipe.recv()
-                if isinstance(message, Ended):
-                    self.ended = message
-                    break
-                self._snapshot = message
-        except (EOFError, OSError):
-            self.ended = Ended(self._snapshot, failure="the engine's process ended unexpectedly; the sound has stopped")
+            except (EOFError, OSError):
+                message = None
+            self._take(message)
+
+    def _take(self, message: Telemetry | Lost | Waiting | Found | Started | Ended | str | None) -> None:
+        if isinstance(message, Telemetry):
+            self._snapshot = message.after(self._counted)
+        elif isinstance(message, Lost):
+            self._lose(message)
+        elif isinstance(message, Waiting):
+            self._wait_because(message.reason)
+        elif isinstance(message, Found):
+            self._reply(self._mix())
+        elif isinstance(message, Started):
+            self._resume(message)
+        elif isinstance(message, Ended):
+            last = self._snapshot if message.telemetry is None else message.telemetry.after(self._counted)
+            self._end(replace(message, telemetry=last))
+        elif message is None:
+            self._mourn()
+
+    def _end(self, ended: Ended) -> None:
+        self.ended = ended
         self._over.set()
+
+    def _mourn(self) -> None:
+        """The process has gone without a word."""
+        if self._abandoned:
+            self._end(Ended(self._snapshot))
+        elif self._playing.is_set():
+            failure = "the engine's process ended unexpectedly; the sound has stopped"
+            self._end(Ended(self._snapshot, failure=failure))
+        else:
+            # Host APIs whose server comes and goes while they look for it take their process with them.
+            time.sleep(POLL)
+            self._begin_comeback()
+
+    def _lose(self, lost: Lost) -> None:
+        self._playing.clear()
+        self._plan = lost.plan
+        if lost.telemetry is not None:
+            self._snapshot = lost.telemetry.after(self._counted)
+        if self._snapshot is not None:
+            self._snapshot = self._snapshot.standing_still()
+        self._counted = self._snapshot
+        self._wait_because(lost.reason)
+        self._begin_comeback()
+
+    def _wait_because(self, reason: str) -> None:
+        state = f"waiting: {reason}"
+        if state != self.device_state:
+            self.device_state = state
+            self._news.put(f"{state}; the sound goes on by itself when it can.")
+
+    def _begin_comeback(self) -> None:
+        with self._turn:
+            self._process.join(2)
+            if self._process.is_alive():
+                self._process.kill()
+            if self._stopping:
+                self._end(Ended(self._snapshot))
+            else:
+                self._spawn(self._plan, comeback=True)
+
+    def _reply(self, mix: Mix) -> None:
+        try:
+            self._pipe.send(mix)
+        except OSError:
+            pass  # gone again, which the next message says
+
+    def _resume(self, started: Started) -> None:
+        before, self.started = self.started, started
+        # What was scheduled is in the mix as it is now, or waits for a position of the new run.
+        self._schedule.take_all()
+        given = None
+        while given != (now := self._mix()):
+            self.submit(now, None)
+            given = now
+        self._playing.set()
+        self.device_state = PLAYING
+        self._news.put(returned(before, started))
 
     def _courier(self) -> None:
         while not self._over.is_set():
-            if not self._waiting.wait(0.5):
+            if not self._waiting.wait(0.5) or not self._playing.wait(0.5):
                 continue
             self._waiting.clear()
             batch = self._schedule.take_all()
@@ -157,6 +316,19 @@ class RemoteEngine:
                 try:
                     self._pipe.send(batch)
                 except OSError:
-                    return
+                    pass  # gone: the listener knows whether another comes
             # A flood of messages costs the engine's process no more than this many wake-ups.
             time.sleep(0.002)
+
+
+def returned(before: Started, now: Started) -> str:
+    """Return in a sentence that the device plays again, and what is no longer as it was `before`."""
+    changes = [
+        f"at {now.rate} Hz instead of {before.rate}" if now.rate != before.rate else "",
+        f"in blocks of {now.block} instead of {before.block}" if now.block != before.block else "",
+    ]
+    if now.latency != before.latency:
+        changes.append(f"with an added latency of {now.latency.added} samples instead of {before.latency.added}")
+    if now.device_latency != before.device_latency:
+        changes.append("with {} samples in and {} out of its own".format(*now.device_latency))
+    return ", ".join([f"{now.device} plays again", *filter(None, changes)]) + "."

@@ -10,7 +10,7 @@ import math
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -47,7 +47,8 @@ PATIENCE = 1.0
 
 @dataclass(frozen=True)
 class Plan:
-    """What to run. `device` is a name or index, "null" for none, None for the default with the null device to fall back on.
+    """What to run. `device` is a name or index, or (input, output) of these, "null" for none, None for the default with
+    the null device to fall back on.
 
     `source` is a file to play instead of the device's input, "demo" for the demo song, None for the
     device's own input. `record` takes the master, `stems` the stems (null device only).
@@ -57,7 +58,7 @@ class Plan:
     mix: Mix
     latency: str | None = None
     run: Literal["single", "stems"] | None = None
-    device: str | int | None = None
+    device: str | int | tuple[str, str] | None = None
     rate: int | None = None
     block: int | None = None
     channels: int = 2
@@ -68,6 +69,9 @@ class Plan:
     provider: str = "cpu"
     # The callback computes the hops itself and may be late: for freewheeling and tests, never live.
     lockstep: bool = False
+    # What a run that goes on takes from the one before: work_ms as it was measured, seconds of the source gone by.
+    work_ms: tuple[float, float] | None = None
+    begin: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -174,6 +178,8 @@ class Session:
             )
         self._frames: int | None = None
         read, channels = self._source(plan, rate, device is None, notices)
+        if read is not None:
+            self._leave_out(read, round(plan.begin * rate))
         self._sink = FileSink(plan.record, rate, channels) if plan.record else None
         if device is None:
             device = NullDevice(read, rate, block, channels, self._sink.write if self._sink else None)
@@ -181,7 +187,10 @@ class Session:
             read = _spread(read, device.out_channels)
             device = _Fed(device, read)
         self.device = device
-        work = measure_work(Engine(separator, mode, device.out_channels, run, plan.mix, engine_rate))
+        if plan.work_ms is not None:
+            work = plan.work_ms[0] / 1000, plan.work_ms[1] / 1000
+        else:
+            work = measure_work(Engine(separator, mode, device.out_channels, run, plan.mix, engine_rate))
         period = meta.frames * mode.hop / engine_rate
         share = work[0] / period
         call = "a hop" if meta.frames == 1 else f"a call for {meta.frames} hops"
@@ -262,6 +271,11 @@ class Session:
         self._frames = file.frames
         return file.read, file.channels
 
+    def _leave_out(self, read: Callable[[int], np.ndarray], frames: int) -> None:
+        while frames > 0 and (taken := len(read(min(frames, 1 << 16)))):
+            frames -= taken
+            self._frames -= taken
+
     def start(self, say: Callable[[str], object] = lambda sentence: None) -> None:
         """Start inference and sound; `say` hears why the sound keeps us waiting."""
         if self.plan.lockstep:
@@ -295,6 +309,24 @@ class Session:
         if self.stream.failure is not None:
             return f"the engine failed ({self.stream.failure!r}); the sound went on dry until the stream was stopped."
         return self.device.error
+
+    @property
+    def lost(self) -> str | None:
+        """What has become of a device whose return can be waited for, without a full stop; None while all is well."""
+        return None if self.plan.lockstep or self.stream.failure is not None else self.device.lost
+
+    def resumption(self) -> Plan:
+        """Return the plan of a run that goes on where this one ended, on the same device."""
+        device, plan, snapshot = self.device, self.plan, self.stream.telemetry()
+        gone_by = 0.0 if snapshot is None else snapshot.position / snapshot.rate
+        return replace(
+            plan,
+            device=device.where,
+            block=device.changed or plan.block,
+            run=self.started.run,
+            work_ms=self.started.work_ms,
+            begin=plan.begin + gone_by,
+        )
 
     def stop(self) -> list[Path]:
         """Stop; write what was recorded and return the files."""
@@ -361,6 +393,18 @@ class _Fed:
     @property
     def error(self) -> str | None:
         return self._device.error
+
+    @property
+    def lost(self) -> str | None:
+        return self._device.lost
+
+    @property
+    def changed(self) -> int | None:
+        return self._device.changed
+
+    @property
+    def where(self) -> tuple[str, str]:
+        return self._device.where
 
     def start(self, bridge) -> None:
         self._left = bridge.flush

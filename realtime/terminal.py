@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from realtime.host import Host
-from realtime.remote import Ended
+from realtime.remote import PLAYING, Ended
 from realtime.telemetry import Telemetry
 
 _COLOURS = ("bright_magenta", "bright_yellow", "bright_cyan", "bright_green")
@@ -59,6 +59,8 @@ def _picture(host: Host, snapshot: Telemetry) -> Group:
     foot = Text(
         f"preset {preset}   time {snapshot.position / snapshot.rate:.1f} s   OSC {host.server.host}:{host.server.port}   Ctrl-C ends"
     )
+    if (state := host.engine.device_state) != PLAYING:
+        return Group(head, Text(state, style="bold yellow"), table, misses, foot)
     return Group(head, table, misses, foot)
 
 
@@ -87,7 +89,8 @@ def watch(host: Host) -> Ended:
 def _follow_live(host: Host, console: Console) -> None:
     with Live(console=console, refresh_per_second=12, transient=True) as live:
         while not host.engine.wait(1 / 12):
-            host.tick()
+            for sentence in host.tick():
+                console.print(sentence, markup=False, soft_wrap=True)
             if (snapshot := host.engine.telemetry()) is not None:
                 live.update(_picture(host, snapshot))
 
@@ -96,7 +99,10 @@ def _follow_plain(host: Host) -> None:
     """A line every five seconds and at every change of preset: for pipes and logs."""
     due, shown = time.monotonic(), None
     while not host.engine.wait(0.02):
-        host.tick()
+        for sentence in host.tick():
+            print(sentence, flush=True)
+        if host.engine.device_state != PLAYING:
+            continue
         preset = host.state.value("/preset")[0]
         snapshot = host.engine.telemetry()
         if snapshot is not None and (time.monotonic() >= due or preset != shown):

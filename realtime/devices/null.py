@@ -23,6 +23,8 @@ class NullDevice:
 
     input_latency = 0
     output_latency = 0
+    lost = None
+    changed = None
 
     def __init__(
         self,
