@@ -9,11 +9,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from realtime.changes import Notice
+from realtime.control import Value
 from realtime.demo import SHOW
+from realtime.library import find_separator, list_separators
 from realtime.osc import OscServer
-from realtime.remote import Ended, RemoteEngine
+from realtime.remote import Automatic, DeviceState, Ended, RemoteEngine
 from realtime.separator import Separator
-from realtime.session import Plan, Started
+from realtime.session import Plan, Started, Wish
 from realtime.state import ControlState
 
 
@@ -41,14 +44,16 @@ class Host:
     ) -> None:
         separator = Separator.load(plan.separator)
         # The port first: a second host must fail before it touches the sound.
-        link = _LateLink()
-        self.state = ControlState(separator.metadata.stems, link, attends=separator.attends)
+        link = _LateLink(lambda: self.state)
+        meta = separator.metadata
+        models = sorted({*list_separators(), meta.name})
+        self.state = ControlState(meta.stems, link, attends=separator.attends, models=models)
         if preset is not None:
             self.state.set("/preset", preset)
         self.server = OscServer(self.state, osc.host, osc.port)
         given = self.state.mix
         try:
-            self.engine = RemoteEngine(replace(plan, mix=given), say, lambda: self.state.mix)
+            self.engine = RemoteEngine(replace(plan, mix=given), say, self._hear, lambda: self.state.mix)
         except BaseException:
             self.server.close()
             raise
@@ -57,8 +62,10 @@ class Host:
         while given != (now := self.state.mix):
             self.engine.submit(now, None)
             given = now
-        self._inform()
-        started = self.started
+        started = self.engine.started
+        self._hear(started)
+        self._hear(self.engine.device_state)
+        self.state.set_info("/mode/auto", int(plan.automatic))
         presets = self.state.value("/presets") or ()
         demo = started.device == "null" and plan.source in (None, "demo")
         self._show = [(seconds, name) for seconds, name in SHOW if show and demo and name in presets]
@@ -68,30 +75,30 @@ class Host:
         """What runs now, or ran until the device went."""
         return self.engine.started
 
-    def _inform(self) -> None:
-        started = self.started
+    def _hear(self, news: Started | Notice | DeviceState) -> None:
+        if isinstance(news, DeviceState):
+            self.state.set_info("/device/state", news.text)
+            return
+        if isinstance(news, Notice):
+            self.state.set_info("/notice", news.text)
+            return
         for address, value in (
-            ("/model", started.separator),
-            ("/mode", started.latency_mode),
-            ("/run", started.run),
-            ("/device", started.device),
-            ("/device/state", self.engine.device_state),
-            ("/rate", started.rate),
-            ("/block", started.block),
+            ("/model", news.separator),
+            ("/mode", news.latency_mode),
+            ("/run", news.run),
+            ("/device", news.device),
+            ("/rate", news.rate),
+            ("/block", news.block),
         ):
             self.state.set_info(address, value)
 
-    def tick(self) -> list[str]:
-        """Do what is due now and then; return what there is to say since the last time, in sentences.
-
-        The demo's script of presets is played as far as the music has come.
-        """
-        if news := self.engine.news():
-            self._inform()
+    def tick(self) -> None:
+        """Play the demo's script of presets as far as the music has come."""
         snapshot = self.engine.telemetry()
-        while snapshot and self._show and snapshot.position >= self._show[0][0] * snapshot.rate:
+        if snapshot is None:
+            return
+        while self._show and snapshot.position >= self._show[0][0] * snapshot.rate:
             self.state.set("/preset", self._show.pop(0)[1])
-        return news
 
     def stop(self) -> Ended:
         """Stop the sound and the server; return how the run ended."""
@@ -103,7 +110,20 @@ class Host:
 class _LateLink:
     """Stands for the engine until it runs."""
 
-    engine: RemoteEngine | None = None
+    def __init__(self, state: Callable[[], ControlState]) -> None:
+        self.engine: RemoteEngine | None = None
+        self._state = state
+
+    def change(self, address: str, value: Value) -> None:
+        if address == "/mode/auto":
+            self._state().set_info(address, value)
+            wish = Automatic(bool(value))
+        elif address == "/model":
+            wish = Wish(separator=find_separator(value))
+        else:
+            wish = Wish(**{address.removeprefix("/"): value})
+        if self.engine is not None:
+            self.engine.change(wish)
 
     def submit(self, mix, at) -> None:
         if self.engine is not None:

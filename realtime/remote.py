@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import queue
 import random
 import signal
 import sys
@@ -15,17 +14,23 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from realtime.changes import Changes, Notice
 from realtime.comeback import POLL, await_device, limited
 from realtime.errors import DeviceError, HostError
 from realtime.mix import Mix, Schedule
-from realtime.session import Plan, Session, Started
+from realtime.session import Plan, Session, Started, Wish
 from realtime.telemetry import Telemetry
 
 _BEAT = 1 / 30
 # No start of a device takes longer, but for one whose server goes meanwhile.
 _LONGEST_START = 60.0
 
-PLAYING = "playing"
+
+@dataclass(frozen=True)
+class Automatic:
+    """Whether the mode is stepped down and up by itself."""
+
+    on: bool
 
 
 @dataclass(frozen=True)
@@ -58,21 +63,25 @@ class Found:
     """The device is back; a mix to go on with is asked for."""
 
 
+@dataclass(frozen=True)
+class DeviceState:
+    """`playing`, or `waiting: ` and why, while the device is gone."""
+
+    text: str = "playing"
+
+
+PLAYING = DeviceState()
+
+
 def _serve(plan: Plan, pipe, comeback: bool = False) -> None:
     # Ctrl-C reaches the whole group; the control process decides when sound ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # The inference thread may ask for the interpreter between any two runs of the network, and another thread of Python
+    # The inference thread asks for the interpreter between any two runs of the network, and another thread of Python
     # (which receives mixes, or builds another network) lets go of it only after this long: not the usual 5 ms.
     sys.setswitchinterval(0.0005)
     try:
         if comeback:
-            # Nobody sends now: what is heard is that control is gone, or was meant for the run before.
-            pause = lambda seconds: pipe.poll(seconds) and pipe.recv()  # noqa: E731
-            plan = await_device(plan, lambda reason: pipe.send(Waiting(reason)), pause=pause)
-            pipe.send(Found())
-            while not isinstance(mix := pipe.recv(), Mix):
-                pass
-            plan = replace(plan, mix=mix)
+            plan = _await(plan, pipe)
         session = Session(plan)
         with limited(_LONGEST_START) if comeback else nullcontext():
             session.start(pipe.send)
@@ -84,12 +93,18 @@ def _serve(plan: Plan, pipe, comeback: bool = False) -> None:
         return
     pipe.send(session.started)
     stop = threading.Event()
+    changes = Changes(session, plan.automatic)
 
     def receive() -> None:
         try:
             while (message := pipe.recv()) is not None:
-                for at, mix in message:
-                    session.stream.submit(mix, at)
+                if isinstance(message, Wish):
+                    changes.ask(message)
+                elif isinstance(message, Automatic):
+                    changes.automatic = message.on
+                else:
+                    for at, mix in message:
+                        session.stream.submit(mix, at)
         except (EOFError, OSError):
             pass  # control is gone, and with it whoever could still stop the sound
         stop.set()
@@ -97,15 +112,35 @@ def _serve(plan: Plan, pipe, comeback: bool = False) -> None:
     threading.Thread(target=receive, name="mixes", daemon=True).start()
     # Looks at uneven intervals, so that no device keeps step with it, which would look like longer blocks.
     while not session.over and not stop.wait(random.uniform(0.5, 1.5) * _BEAT):
+        changes.beat()
+        while not changes.told.empty():
+            pipe.send(changes.told.get())
         if (snapshot := session.stream.telemetry()) is not None:
             pipe.send(snapshot)
     if (lost := session.lost) is not None and not stop.is_set():
         # Nothing is closed, because that may hang; and nothing is recorded that would have to be written.
-        pipe.send(Lost(lost, session.resumption(), session.stream.telemetry()))
+        plan = replace(session.resumption(), latency=changes.wanted, automatic=changes.automatic)
+        pipe.send(Lost(lost, plan, session.stream.telemetry()))
         return
     failure = session.failure
     files = session.stop()
     pipe.send(Ended(session.stream.telemetry(), tuple(files), failure))
+
+
+def _await(plan: Plan, pipe) -> Plan:
+    """Return `plan` with the mix of now, once its device is back."""
+
+    def pause(seconds: float) -> None:
+        # Nobody sends anything now; but what is heard may be that control is gone.
+        if pipe.poll(seconds):
+            pipe.recv()
+
+    plan = await_device(plan, lambda reason: pipe.send(Waiting(reason)), pause=pause)
+    pipe.send(Found())
+    # What else comes was meant for the run before.
+    while not isinstance(mix := pipe.recv(), Mix):
+        pass
+    return replace(plan, mix=mix)
 
 
 def _main(plan: Plan, pipe, comeback: bool) -> None:
@@ -120,28 +155,32 @@ def _main(plan: Plan, pipe, comeback: bool) -> None:
 class RemoteEngine:
     """Runs a plan in a process of its own and links control to it.
 
-    `started` says what runs; until it does, `say` hears what it waits for. A sound device that goes is waited for, in
-    another process, which then goes on with the mix that `mix` returns; `device_state` and `news` tell of it. Raises
-    HostError where the plan does not work.
+    `started` says what runs; until it does, `say` hears what it waits for. `tell` is called, on a thread of the
+    link's own, with what runs instead after a change, with notices, and with the state of the device. A sound device that
+    goes is waited for in another process, which then goes on with what `mix` returns. Raises HostError where the plan does
+    not work.
     """
 
     def __init__(
         self,
         plan: Plan,
         say: Callable[[str], object] = lambda sentence: None,
+        tell: Callable[[Started | Notice | DeviceState], object] = lambda news: None,
         mix: Callable[[], Mix] | None = None,
     ) -> None:
-        self._mix = mix or (lambda: plan.mix)
+        self._plan, self._tell, self._mix = plan, tell, mix or (lambda: plan.mix)
         self.ended: Ended | None = None
         self.device_state = PLAYING
-        self._news: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._snapshot: Telemetry | None = None
         # What was counted before the device went.
         self._counted: Telemetry | None = None
         self._schedule = Schedule()
         self._waiting = threading.Event()
         self._over = threading.Event()
+        self._sending = threading.Lock()
+        # Clear while a device is waited for; what is asked for meanwhile is held back.
         self._playing = threading.Event()
+        self._held: list[Wish | Automatic] = []
         # Held while processes take turns, so that the one that is stopped is the one that runs.
         self._turn = threading.Lock()
         self._stopping = self._abandoned = False
@@ -156,7 +195,6 @@ class RemoteEngine:
         if isinstance(first, Ended):
             raise HostError(first.failure)
         self.started: Started = first
-        self._plan = plan
         self._playing.set()
         threading.Thread(target=self._listen, name="telemetry", daemon=True).start()
         threading.Thread(target=self._courier, name="courier", daemon=True).start()
@@ -173,19 +211,17 @@ class RemoteEngine:
         """Process id of the engine; another one after a device has gone."""
         return self._process.pid
 
-    def news(self) -> list[str]:
-        """Return what has become of the device since the last call, in sentences."""
-        sentences = []
-        while not self._news.empty():
-            sentences.append(self._news.get())
-        return sentences
-
     # The link.
 
     def submit(self, mix: Mix, at: int | None) -> None:
         """Hand over a mix; many in a row travel as one."""
         self._schedule.submit(mix, at)
         self._waiting.set()
+
+    def change(self, wish: Wish | Automatic) -> None:
+        """Have something else run while the music plays, or have it chosen by the host itself; `tell` hears of it."""
+        if not self._send(wish):
+            self._held.append(wish)
 
     def position(self, wall: float) -> int | None:
         """Return which input sample stands at wall-clock time `wall`; None while no sound runs."""
@@ -195,6 +231,16 @@ class RemoteEngine:
         """Return the latest snapshot."""
         return self._snapshot
 
+    def _send(self, message) -> bool:
+        with self._sending:
+            if not self._playing.is_set():
+                return False
+            try:
+                self._pipe.send(message)
+            except OSError:
+                return False
+        return True
+
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until the run is over, at most `timeout` seconds; return whether it is."""
         return self._over.wait(timeout)
@@ -203,15 +249,12 @@ class RemoteEngine:
         """Stop the sound and return how it ended."""
         with self._turn:
             self._stopping = True
-            if not self._playing.is_set():
+            if not self._over.is_set() and not self._playing.is_set():
                 # It waits for a device, and has nothing to write.
                 self._abandoned = True
                 self._process.kill()
         if not self._over.is_set():
-            try:
-                self._pipe.send(None)
-            except OSError:
-                pass
+            self._send(None)
             if not self._over.wait(10):
                 self._process.kill()
                 self._over.wait(2)
@@ -228,17 +271,23 @@ class RemoteEngine:
                 message = None
             self._take(message)
 
-    def _take(self, message: Telemetry | Lost | Waiting | Found | Started | Ended | str | None) -> None:
+    def _take(self, message: Telemetry | Started | Notice | Lost | Waiting | Found | Ended | str | None) -> None:
         if isinstance(message, Telemetry):
             self._snapshot = message.after(self._counted)
+        elif isinstance(message, Started):
+            if self._playing.is_set():
+                self.started = message
+                self._tell(message)
+            else:
+                self._resume(message)
+        elif isinstance(message, Notice):
+            self._tell(message)
         elif isinstance(message, Lost):
             self._lose(message)
         elif isinstance(message, Waiting):
             self._wait_because(message.reason)
         elif isinstance(message, Found):
-            self._reply(self._mix())
-        elif isinstance(message, Started):
-            self._resume(message)
+            self._answer(self._mix())
         elif isinstance(message, Ended):
             last = self._snapshot if message.telemetry is None else message.telemetry.after(self._counted)
             self._end(replace(message, telemetry=last))
@@ -257,12 +306,13 @@ class RemoteEngine:
             failure = "the engine's process ended unexpectedly; the sound has stopped"
             self._end(Ended(self._snapshot, failure=failure))
         else:
-            # Host APIs whose server comes and goes while they look for it take their process with them.
+            # A host API whose server comes and goes while it looks for it takes its process with it.
             time.sleep(POLL)
             self._begin_comeback()
 
     def _lose(self, lost: Lost) -> None:
-        self._playing.clear()
+        with self._sending:
+            self._playing.clear()
         self._plan = lost.plan
         if lost.telemetry is not None:
             self._snapshot = lost.telemetry.after(self._counted)
@@ -273,10 +323,11 @@ class RemoteEngine:
         self._begin_comeback()
 
     def _wait_because(self, reason: str) -> None:
-        state = f"waiting: {reason}"
+        state = DeviceState(f"waiting: {reason}")
         if state != self.device_state:
             self.device_state = state
-            self._news.put(f"{state}; the sound goes on by itself when it can.")
+            self._tell(state)
+            self._tell(Notice(f"{reason}; the sound goes on by itself when the device is back."))
 
     def _begin_comeback(self) -> None:
         with self._turn:
@@ -288,7 +339,7 @@ class RemoteEngine:
             else:
                 self._spawn(self._plan, comeback=True)
 
-    def _reply(self, mix: Mix) -> None:
+    def _answer(self, mix: Mix) -> None:
         try:
             self._pipe.send(mix)
         except OSError:
@@ -302,9 +353,12 @@ class RemoteEngine:
         while given != (now := self._mix()):
             self.submit(now, None)
             given = now
-        self._playing.set()
         self.device_state = PLAYING
-        self._news.put(returned(before, started))
+        self._playing.set()
+        while self._held:
+            self._send(self._held.pop(0))
+        for news in (started, PLAYING, Notice(returned(before, started))):
+            self._tell(news)
 
     def _courier(self) -> None:
         while not self._over.is_set():
@@ -313,10 +367,7 @@ class RemoteEngine:
             self._waiting.clear()
             batch = self._schedule.take_all()
             if batch:
-                try:
-                    self._pipe.send(batch)
-                except OSError:
-                    pass  # gone: the listener knows whether another comes
+                self._send(batch)
             # A flood of messages costs the engine's process no more than this many wake-ups.
             time.sleep(0.002)
 
@@ -327,7 +378,7 @@ def returned(before: Started, now: Started) -> str:
         f"at {now.rate} Hz instead of {before.rate}" if now.rate != before.rate else "",
         f"in blocks of {now.block} instead of {before.block}" if now.block != before.block else "",
     ]
-    if now.latency != before.latency:
+    if now.latency.added != before.latency.added:
         changes.append(f"with an added latency of {now.latency.added} samples instead of {before.latency.added}")
     if now.device_latency != before.device_latency:
         changes.append("with {} samples in and {} out of its own".format(*now.device_latency))

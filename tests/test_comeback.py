@@ -6,6 +6,7 @@ import multiprocessing
 import threading
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import ClassVar
 
 import numpy as np
@@ -14,13 +15,16 @@ import soundfile
 from playing import noise
 
 from realtime import comeback, remote
+from realtime import session as session_module
+from realtime.changes import Changes, Notice
 from realtime.comeback import POLL, await_device, find_device
 from realtime.devices.pulse import LOOKS, WINDOW, Pulse
 from realtime.errors import DeviceError, HostError
 from realtime.latency import Latency
 from realtime.mix import Mix
-from realtime.remote import Ended, Found, Lost, RemoteEngine, Waiting
-from realtime.session import Plan, Session, Started
+from realtime.remote import PLAYING, DeviceState, Ended, Found, Lost, RemoteEngine, Waiting
+from realtime.separator import Separator
+from realtime.session import Plan, Session, Started, Wish
 from realtime.telemetry import Telemetry
 
 RATE, BLOCK = 44100, 512
@@ -120,6 +124,7 @@ class FakeSession:
     """A run whose device is gone at once."""
 
     started, over, lost, failure = STARTED, True, "card has stopped", "card has stopped, and start again."
+    device = SimpleNamespace(name="card", changed=None)
     made: ClassVar[list[Plan]] = []
 
     def __init__(self, plan: Plan) -> None:
@@ -166,7 +171,8 @@ class Control:
 def test_the_engine_tells_of_a_device_that_has_gone_and_how_to_go_on(session):
     pipe = Control()
     remote._serve(PLAN, pipe)
-    assert pipe.sent == [STARTED, Lost("card has stopped", replace(PLAN, device=("card, API",) * 2), telemetry(7))]
+    plan = replace(PLAN, device=("card, API",) * 2, latency="low")
+    assert pipe.sent == [STARTED, Lost("card has stopped", plan, telemetry(7))]
 
 
 def test_what_fails_otherwise_ends_the_run(session, monkeypatch):
@@ -174,6 +180,22 @@ def test_what_fails_otherwise_ends_the_run(session, monkeypatch):
     pipe = Control()
     remote._serve(PLAN, pipe)
     assert pipe.sent == [STARTED, Ended(telemetry(7), (), session.failure)]
+
+
+def test_a_device_that_takes_several_blocks_at_once_is_given_them_where_it_plays():
+    class Asked(Changes):
+        def ask(self, wish: Wish, why: str | None = None) -> None:
+            asked.append((wish, why))
+
+    asked, session = [], FakeSession(PLAN)
+    session.device = SimpleNamespace(name="card", changed=None)
+    changes = Asked(session, automatic=False)
+    changes.beat()
+    assert not asked
+    session.device.changed = 2048
+    changes.beat()
+    changes.beat()
+    assert asked == [(Wish(block=2048), "card has come to take 2048 samples at once")]
 
 
 def test_an_engine_that_comes_back_plays_the_mix_as_it_is_then(session, monkeypatch):
@@ -256,15 +278,19 @@ def lose(engine: RemoteEngine, processes: list, reason: str = "card has stopped"
 
 def test_controls_counts_and_plan_are_kept_while_a_device_is_waited_for(processes):
     current = [Mix((0.5,))]
-    engine = RemoteEngine(PLAN, mix=lambda: current[0])
+    told = []
+    engine = RemoteEngine(PLAN, tell=told.append, mix=lambda: current[0])
     first = processes[0][0].theirs
     first.send(telemetry(10, 2))
     until(lambda: engine.telemetry() is not None)
     assert engine.position(6.0) == RATE
     waits = lose(engine, processes)
     assert processes[1][1:] == (replace(PLAN, rate=48000), True)
-    assert engine.device_state == "waiting: card has stopped"
-    assert engine.news() == ["waiting: card has stopped; the sound goes on by itself when it can."]
+    assert told == [
+        DeviceState("waiting: card has stopped"),
+        Notice("card has stopped; the sound goes on by itself when the device is back."),
+    ]
+    assert engine.device_state == told[0]
     # Nothing is heard meanwhile, and nothing is due at a position of a stream that is no more.
     assert engine.telemetry().meters == {"input": (0.0, 0.0)}
     assert engine.position(6.0) is None
@@ -274,15 +300,17 @@ def test_controls_counts_and_plan_are_kept_while_a_device_is_waited_for(processe
     assert waits.theirs.recv() == current[0]
     current[0] = Mix((1.0,))
     engine.submit(current[0], None)
-    waits.theirs.send(replace(STARTED, rate=48000))
-    # What was asked for since it was found is the first it hears.
-    assert waits.theirs.recv() == ((None, current[0]),)
+    engine.change(Wish(mode="safe"))
+    started = replace(STARTED, rate=48000)
+    waits.theirs.send(started)
+    # What was asked for meanwhile is what it hears first.
+    assert {waits.theirs.recv(), waits.theirs.recv()} == {((None, current[0]),), Wish(mode="safe")}
     waits.theirs.send(telemetry(3, 1))
     until(lambda: engine.telemetry().hops == 13)
     assert engine.telemetry().misses == 3
-    assert engine.device_state == "playing"
-    assert engine.news() == ["card plays again, at 48000 Hz instead of 44100."]
-    assert engine.started.rate == 48000
+    assert engine.device_state == PLAYING
+    assert told[2:] == [started, PLAYING, Notice("card plays again, at 48000 Hz instead of 44100.")]
+    assert engine.started == started
     waits.theirs.send(Ended(telemetry(4, 1)))
     assert engine.wait(20)
     assert engine.stop().telemetry.hops == 14
@@ -297,11 +325,12 @@ def test_an_end_while_waiting_is_prompt_and_no_failure(processes):
 
 
 def test_a_process_that_dies_while_it_waits_is_replaced_without_a_word(processes):
-    engine = RemoteEngine(PLAN)
+    told = []
+    engine = RemoteEngine(PLAN, tell=told.append)
     lose(engine, processes).theirs.close()
     until(lambda: len(processes) == 3)
     assert processes[2][2]
-    assert len(engine.news()) == 1
+    assert len(told) == 2
     assert not engine.wait(0)
     engine.stop()
 
@@ -314,20 +343,24 @@ def test_a_process_that_dies_while_it_plays_is_the_end(processes):
 
 
 def test_a_new_reason_to_wait_is_told(processes):
-    engine = RemoteEngine(PLAN)
+    told = []
+    engine = RemoteEngine(PLAN, tell=told.append)
     lose(engine, processes).theirs.send(Waiting("card refuses 48000 Hz"))
-    until(lambda: engine.device_state == "waiting: card refuses 48000 Hz")
-    assert len(engine.news()) == 2
+    until(lambda: len(told) == 4)
+    assert told[2] == engine.device_state == DeviceState("waiting: card refuses 48000 Hz")
     engine.stop()
 
 
 # The run that goes on.
 
 
-def test_a_file_goes_on_where_it_was_and_the_work_is_not_measured_again(identity, tmp_path):
+def test_a_file_goes_on_where_it_was_and_the_work_is_not_measured_again(identity, tmp_path, monkeypatch):
     audio = noise(20000)
     soundfile.write(tmp_path / "song.wav", audio, RATE, subtype="FLOAT")
-    plan = Plan(identity, Mix((1.0,)), device="null", source=str(tmp_path / "song.wav"), begin=0.2, work_ms=(0.5, 1.5))
+    modes, run = Separator.load(identity).metadata.modes, "single"
+    works = tuple(((identity, mode, run), (0.0005, 0.0015)) for mode in modes)
+    plan = Plan(identity, Mix((1.0,)), run=run, device="null", source=str(tmp_path / "song.wav"), begin=0.2, works=works)
+    monkeypatch.setattr(session_module, "measure_work", lambda *_: pytest.fail("measured again"))
     session = Session(plan)
     assert session.started.work_ms == (0.5, 1.5)
     assert session.stream.engine.ends_at == 20000 - 8820

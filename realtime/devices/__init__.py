@@ -13,8 +13,8 @@ class Device(Protocol):
     `block` is the block size in samples, or None where it varies. `input_latency` and
     `output_latency` are what the device reports, in samples. `error` is a sentence once the device
     has stopped by itself; `lost` is one, without its full stop, where that is because the device has
-    gone or has changed, so that another `start` in another process may succeed. `changed` is then how
-    many samples the device now wants at once, where they are more than `block`.
+    gone or has changed, so that it can be had again later, in another process. `changed` is how many
+    samples the device takes at once, where they have come to be more than `block`.
     """
 
     @property

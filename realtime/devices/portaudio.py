@@ -125,22 +125,7 @@ class PortAudioDevice:
         bridge, self._bridge = self._bridge, None
         if stream is None:
             return
-
-        def close(_kept: Bridge | None = None) -> None:
-            try:
-                stream.stop()
-            except self._sd.PortAudioError:
-                pass  # a device that is gone cannot be stopped, only closed
-            finally:
-                stream.close(ignore_errors=True)
-
-        if failed:
-            # A host API whose server is gone may wait for it for ever, and may use the bridge until then.
-            closing = threading.Thread(target=close, args=(bridge,), daemon=True)
-            closing.start()
-            closing.join(CLOSING_SECONDS)
-        else:
-            close()
+        _close(stream, bridge, failed)
 
     def active(self) -> bool:
         """Return whether the stream runs."""
@@ -171,13 +156,11 @@ class PortAudioDevice:
             self._pulse.look(self._bridge.available(), self._bridge.counts().xruns, now)
             if self._pulse.rate != self.rate:
                 self._lost = f"{self.name} now runs at {self._pulse.rate} Hz, no longer at {self.rate}"
-            elif self.changed is not None:
-                self._lost = f"{self.name} takes {self.changed} samples at once, not {self.block}"
         return self._lost
 
     @property
     def changed(self) -> int | None:
-        """How many samples the device takes at once, where they are more than `block`."""
+        """How many samples the device takes at once, where they are more than `block`; `lost` looks at it."""
         return self._pulse.block if self._pulse.block != self.block else None
 
     def _callbacks(self) -> int:
@@ -186,9 +169,10 @@ class PortAudioDevice:
     def _open(self, bridge: Bridge | None, **callback) -> None:
         if self._stream is not None:
             raise ValueError("the device is running already")
+        self._error = self._lost = stream = None
         try:
             # The base class takes a C function and its user data; made for libraries that extend sounddevice.
-            self._stream = self._sd._StreamBase(
+            stream = self._sd._StreamBase(
                 kind="duplex",
                 samplerate=self.rate,
                 blocksize=self.block or 0,
@@ -198,17 +182,20 @@ class PortAudioDevice:
                 latency="low",
                 **callback,
             )
-            self._bridge, self._error, self._lost = bridge, None, None
-            self._pulse = Pulse(self.rate, self.block)
-            self._seen = self._callbacks(), time.monotonic()
-            self._stream.start()
+            stream.start()
         except self._sd.PortAudioError as problem:
-            self.stop()
+            if stream is not None:
+                _close(stream, bridge, failed=True)
             raise DeviceError(
                 f"{self.name} does not open at {self.rate} Hz, blocks of {self.block or 'any size'} ({problem}); "
                 f"close other programs that use it, or choose another.\n{_listing(self._sd)}"
             ) from None
-        self._latency = self._stream.latency
+        self._bridge = bridge
+        self._pulse = Pulse(self.rate, self.block)
+        self._seen = self._callbacks(), time.monotonic()
+        self._latency = stream.latency
+        # Last: whoever looks must not take a stream that is about to start for one that has stopped.
+        self._stream = stream
 
     def _find(self, choice: Choice, kind: str) -> dict:
         if isinstance(choice, str) and choice.strip().isdigit():
@@ -249,6 +236,24 @@ def look_again() -> None:
     sd = _sounddevice()
     sd._terminate()
     sd._initialize()
+
+
+def _close(stream, bridge: Bridge | None, failed: bool) -> None:
+    def close(_kept: Bridge | None) -> None:
+        try:
+            stream.stop()
+        except _sounddevice().PortAudioError:
+            pass  # a device that is gone cannot be stopped, only closed
+        finally:
+            stream.close(ignore_errors=True)
+
+    if failed:
+        # A host API whose server is gone may wait for it for ever, and may use the bridge until then.
+        closing = threading.Thread(target=close, args=(bridge,), daemon=True)
+        closing.start()
+        closing.join(CLOSING_SECONDS)
+    else:
+        close(bridge)
 
 
 def _samples(seconds: float, rate: int) -> int:

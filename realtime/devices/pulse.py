@@ -8,7 +8,7 @@ RATES = (44100, 48000, 88200, 96000, 176400, 192000)
 # A rate is told from its neighbours to one part in a hundred, twice running: blocks are lost in many ways, but
 # not so that exactly another rate is left.
 WINDOW, NEAR = 10.0, 0.01
-LOOKS = 60
+LOOKS = 40
 
 
 class Pulse:
