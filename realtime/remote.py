@@ -17,6 +17,8 @@ from pathlib import Path
 from realtime.changes import Changes, Notice
 from realtime.comeback import POLL, await_device, limited
 from realtime.errors import DeviceError, HostError
+from realtime.grants import Grants
+from realtime.memory import lock_memory
 from realtime.mix import Mix, Schedule
 from realtime.session import Plan, Session, Started, Wish
 from realtime.telemetry import Telemetry
@@ -83,6 +85,8 @@ def _serve(plan: Plan, pipe, comeback: bool = False) -> None:
         if comeback:
             plan = _await(plan, pipe)
         session = Session(plan)
+        # Before the sound: to lock what is there takes its time.
+        memory_refused = lock_memory() if plan.realtime else None
         with limited(_LONGEST_START) if comeback else nullcontext():
             session.start(pipe.send)
     except HostError as problem:
@@ -91,6 +95,9 @@ def _serve(plan: Plan, pipe, comeback: bool = False) -> None:
             return
         pipe.send(Ended(None, failure=str(problem)))
         return
+    if plan.realtime:
+        stream = session.stream
+        session.note(Grants(None if plan.lockstep else stream.priority, stream.priority_refused, memory_refused))
     pipe.send(session.started)
     stop = threading.Event()
     changes = Changes(session, plan.automatic)

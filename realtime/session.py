@@ -25,10 +25,11 @@ from realtime.devices.null import NullDevice
 from realtime.devices.portaudio import PortAudioDevice
 from realtime.engine import Engine, full_mix
 from realtime.errors import DeviceError, HostError
+from realtime.grants import Grants
 from realtime.latency import Latency, Mode, reserve_for
 from realtime.metadata import Metadata
 from realtime.mix import Mix
-from realtime.priority import raise_priority
+from realtime.priority import PRIORITY, raise_priority
 from realtime.separator import Separator
 from realtime.stream import Stream
 from realtime.successor import successor
@@ -75,6 +76,8 @@ class Plan:
     stems: Path | None = None
     # What computes the network, by its name in realtime/providers.py; the CPU where that cannot be had.
     provider: str = "cpu"
+    # Whether the system is asked for real-time priority and locked memory.
+    realtime: bool = True
     # Whether the mode is stepped down after repeated misses, and up again.
     automatic: bool = True
     # The callback computes the hops itself and may be late: for freewheeling and tests, never live.
@@ -111,6 +114,8 @@ class Started:
     work_ms: tuple[float, float]
     notices: tuple[str, ...] = ()
     choices: tuple[Choice, ...] = ()
+    # What the operating system granted and refused; None where nothing was asked for.
+    grants: Grants | None = None
 
     @property
     def latency_text(self) -> str:
@@ -145,7 +150,7 @@ def mode_of(separator: Separator, wanted: str | None) -> Mode:
 def measure_work(engine: Engine, hops: int = 200, playing: bool = False) -> tuple[float, float]:
     """Return the median and the p99.9 of the time a call takes, in seconds, on noise; leaves `engine` unfit for use.
 
-    `hops` of the STFT are measured, or as many as there is time for; while music is `playing`, out of its way.
+    `hops` of the STFT are measured, or as many as there is time for; while music is `playing`, out of its way, at ordinary priority.
     """
     noise = np.random.default_rng(0).standard_normal((engine.step, engine.channels)).astype(np.float32) * 0.1
     frames = engine.step // engine.mode.hop
@@ -244,6 +249,7 @@ class Session:
                 latency = latency.reading_ahead(device.block)
         notices += _lookahead_notices(meta, latency, rate, run)
         self.stream = Stream(chain, latency, rate, block, (device.in_channels, device.out_channels))
+        self.stream.priority = PRIORITY if plan.realtime else None
         if self.stream.bridge.notice:
             notices.append(self.stream.bridge.notice)
         self._tape = None
@@ -282,7 +288,7 @@ class Session:
         meta, mode = separator.metadata, separator.metadata.modes[name]
         engine = self._engine(separator, mode, run, full_mix(meta.stems))
         if key not in self._works:
-            self._works[key] = measure_work(engine, hops, playing)
+            self._works[key] = measure_work(engine, hops, playing or not self.plan.realtime)
         work = self._works[key]
         period = meta.frames * mode.hop / self._engine_rate
         # A measurement on a busy machine must not buy delay for ever: a hop of reserve is the most that helps.
@@ -399,7 +405,10 @@ class Session:
 
     def _null(self, read, rate: int, block: int, channels: int) -> NullDevice:
         hearing = self._sink or self._wire
-        return NullDevice(read, rate, block, channels, hearing.write if hearing else None)
+        device = NullDevice(read, rate, block, channels, hearing.write if hearing else None)
+        if not self.plan.realtime:
+            device.priority = None
+        return device
 
     def _portaudio(self, plan: Plan, block: int, notices: list[str]) -> PortAudioDevice | None:
         if plan.device == "null":
@@ -443,6 +452,10 @@ class Session:
             self._read_ahead(say)
             self.stream.start()
             self.device.start(self.stream.bridge)
+
+    def note(self, grants: Grants) -> None:
+        """Let `started` tell of `grants`, from now on."""
+        self.started = replace(self.started, grants=grants)
 
     def _read_ahead(self, say: Callable[[str], object]) -> None:
         ahead = self.stream.latency.read_ahead / self.stream.rate

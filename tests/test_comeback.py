@@ -20,6 +20,7 @@ from realtime.changes import Changes, Notice
 from realtime.comeback import POLL, await_device, find_device
 from realtime.devices.pulse import LOOKS, WINDOW, Pulse
 from realtime.errors import DeviceError, HostError
+from realtime.grants import Grants
 from realtime.latency import Latency
 from realtime.mix import Mix
 from realtime.remote import PLAYING, DeviceState, Ended, Found, Lost, RemoteEngine, Waiting
@@ -28,7 +29,7 @@ from realtime.session import Plan, Session, Started, Wish
 from realtime.telemetry import Telemetry
 
 RATE, BLOCK = 44100, 512
-PLAN = Plan(Path("none.onnx"), Mix((1.0,)), device="card")
+PLAN = Plan(Path("none.onnx"), Mix((1.0,)), device="card", realtime=False)
 LATENCY = Latency(512, 0, 512)
 STARTED = Started("none", ("all",), "low", "single", "card", RATE, BLOCK, LATENCY, (0, 0), 512, (1, 2))
 
@@ -123,6 +124,7 @@ def test_another_rate_is_noticed_unless_blocks_were_lost():
 class FakeSession:
     """A run whose device is gone at once."""
 
+    priority, priority_refused = 20, None
     started, over, lost, failure = STARTED, True, "card has stopped", "card has stopped, and start again."
     device = SimpleNamespace(name="card", changed=None)
     made: ClassVar[list[Plan]] = []
@@ -133,6 +135,9 @@ class FakeSession:
 
     def start(self, say) -> None:
         pass
+
+    def note(self, grants: Grants) -> None:
+        self.started = replace(self.started, grants=grants)
 
     def telemetry(self) -> Telemetry:
         return telemetry(7)
@@ -149,6 +154,7 @@ def session(monkeypatch) -> type[FakeSession]:
     monkeypatch.setattr(remote, "Session", FakeSession)
     monkeypatch.setattr(remote.signal, "signal", lambda *_: None)
     monkeypatch.setattr(remote.sys, "setswitchinterval", lambda _: None)
+    monkeypatch.setattr(remote, "lock_memory", lambda: "memory locking was refused (limit)")
     monkeypatch.setattr(FakeSession, "made", [])
     return FakeSession
 
@@ -173,6 +179,16 @@ def test_the_engine_tells_of_a_device_that_has_gone_and_how_to_go_on(session):
     remote._serve(PLAN, pipe)
     plan = replace(PLAN, device=("card, API",) * 2, latency="low")
     assert pipe.sent == [STARTED, Lost("card has stopped", plan, telemetry(7))]
+
+
+def test_what_the_system_granted_is_told_with_the_start_unless_nothing_was_asked_for(session):
+    pipe = Control()
+    remote._serve(replace(PLAN, realtime=True), pipe)
+    assert pipe.sent[0].grants == Grants(20, None, "memory locking was refused (limit)")
+    remote._serve(replace(PLAN, realtime=True, lockstep=True), pipe)
+    assert pipe.sent[2].grants.priority is None
+    remote._serve(PLAN, pipe)
+    assert pipe.sent[4].grants is None
 
 
 def test_what_fails_otherwise_ends_the_run(session, monkeypatch):
