@@ -73,6 +73,12 @@ def _live_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="compute inside the device callback, which may wait: for freewheeling servers, never live",
     )
+    sound.add_argument(
+        "--no-realtime",
+        dest="realtime",
+        action="store_false",
+        help="ask the system neither for real-time priority nor to keep the host in memory",
+    )
     control = parser.add_argument_group("control")
     control.add_argument("--preset", metavar="NAME", help="preset to start with, e.g. acapella")
     control.add_argument(
@@ -179,6 +185,7 @@ def _live(options: argparse.Namespace) -> int:
         provider=options.provider,
         automatic=not options.hold,
         lockstep=options.lockstep,
+        realtime=options.realtime,
     )
     osc = OscAddress(options.osc_host, options.osc_port)
     windowed = options.window or (has_display() and not options.no_window)

@@ -159,6 +159,9 @@ class Status(QtWidgets.QWidget):
         error, at = self._error
         if error and self._clock() - at < ERROR_SHOWN:
             return error, CAUTION
+        state = self._value("/device/state") or ""
+        if state.startswith("waiting"):
+            return state, WARNING
         rate, block = self._value("/rate"), self._value("/block")
         device = " ".join(filter(None, (
             self._value("/device"), rate and f"{rate / 1000:g} kHz", block and f"block {block}")))
@@ -221,7 +224,7 @@ class Status(QtWidgets.QWidget):
         painter.setFont(fitted_font(words, inside.width(), SMALL * unit, ground is WARNING, least=LEAST * unit))
         shown = painter.fontMetrics().elidedText(words, QtCore.Qt.TextElideMode.ElideRight, int(inside.width()))
         painter.drawText(inside, QtCore.Qt.AlignmentFlag.AlignVCenter | QtCore.Qt.AlignmentFlag.AlignLeft, shown)
-        self._spots.append((line, f"{words}\n/model, /mode, /run, /device, /rate, /block, /error"))
+        self._spots.append((line, f"{words}\n/model, /mode, /run, /device, /device/state, /rate, /block, /error"))
 
 
 def _shown(value: float | str | None, pattern: str) -> str:
@@ -229,7 +232,7 @@ def _shown(value: float | str | None, pattern: str) -> str:
 
 
 TAKEN: dict[str, Callable] = {
-    "/model": str, "/mode": str, "/run": str, "/device": str, "/rate": int, "/block": int,
+    "/model": str, "/mode": str, "/run": str, "/device": str, "/device/state": str, "/rate": int, "/block": int,
     "/telemetry/latency": int, "/telemetry/latency/ms": float, "/telemetry/latency/split": str,
     "/telemetry/load": float, "/telemetry/work": float, "/telemetry/deadline": float,
     "/telemetry/misses": int, "/telemetry/xruns": int,

@@ -30,6 +30,7 @@ class Changes:
         self.told: queue.SimpleQueue[Started | Notice] = queue.SimpleQueue()
         self._wishes: queue.SimpleQueue[tuple[Wish, str | None]] = queue.SimpleQueue()
         self._open = 0
+        self._followed: int | None = None
         self._governor: Governor | None = None
         self.govern({c.mode: c.load for c in session.started.choices})
         threading.Thread(target=self._work, name="changes", daemon=True).start()
@@ -39,8 +40,17 @@ class Changes:
         self._open += 1
         self._wishes.put((wish, why))
 
+    @property
+    def wanted(self) -> str:
+        """The latency mode that is wanted, whether it runs or has been stepped down from."""
+        return self.session.started.latency_mode if self._governor is None else self._governor.wanted
+
     def beat(self) -> None:
-        """Look at the misses; to be called some times a second."""
+        """Look at the device's blocks and at the misses; to be called some times a second."""
+        device = self.session.device
+        if device.changed not in (None, self._followed):
+            self._followed = device.changed
+            self.ask(Wish(block=device.changed), f"{device.name} has come to take {device.changed} samples at once")
         if not self.automatic or self._open or self._governor is None:
             return
         stream, governor = self.session.stream, self._governor

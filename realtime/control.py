@@ -195,6 +195,7 @@ def controls_for(
         Control("/stems", "info", "s" * count, "names of the stems", default=tuple(stems)),
         Control("/presets", "info", "s" * len(presets), "names of the presets", default=presets),
         Control("/device", "info", "s", "the audio device"),
+        Control("/device/state", "info", "s", "playing, or waiting: and why, while the device is gone"),
         Control("/rate", "info", "i", "sample rate of the device", unit="Hz"),
         Control("/block", "choice", "i", "frames the device asks for at once", range=(32, 4096), unit="samples"),
         Control(

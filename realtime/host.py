@@ -14,7 +14,7 @@ from realtime.control import Value
 from realtime.demo import SHOW
 from realtime.library import find_separator, list_separators
 from realtime.osc import OscServer
-from realtime.remote import Automatic, Ended, RemoteEngine
+from realtime.remote import Automatic, DeviceState, Ended, RemoteEngine
 from realtime.separator import Separator
 from realtime.session import Plan, Started, Wish
 from realtime.state import ControlState
@@ -53,7 +53,7 @@ class Host:
         self.server = OscServer(self.state, osc.host, osc.port)
         given = self.state.mix
         try:
-            self.engine = RemoteEngine(replace(plan, mix=given), say, self._hear)
+            self.engine = RemoteEngine(replace(plan, mix=given), say, self._hear, lambda: self.state.mix)
         except BaseException:
             self.server.close()
             raise
@@ -64,6 +64,7 @@ class Host:
             given = now
         started = self.engine.started
         self._hear(started)
+        self._hear(self.engine.device_state)
         self.state.set_info("/mode/auto", int(plan.automatic))
         presets = self.state.value("/presets") or ()
         demo = started.device == "null" and plan.source in (None, "demo")
@@ -71,10 +72,13 @@ class Host:
 
     @property
     def started(self) -> Started:
-        """What runs now."""
+        """What runs now, or ran until the device went."""
         return self.engine.started
 
-    def _hear(self, news: Started | Notice) -> None:
+    def _hear(self, news: Started | Notice | DeviceState) -> None:
+        if isinstance(news, DeviceState):
+            self.state.set_info("/device/state", news.text)
+            return
         if isinstance(news, Notice):
             self.state.set_info("/notice", news.text)
             return

@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import random
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from realtime.changes import Changes, Notice
-from realtime.errors import HostError
+from realtime.comeback import POLL, await_device, limited
+from realtime.errors import DeviceError, HostError
+from realtime.grants import Grants
+from realtime.memory import lock_memory
 from realtime.mix import Mix, Schedule
 from realtime.session import Plan, Session, Started, Wish
 from realtime.telemetry import Telemetry
 
 _BEAT = 1 / 30
+# No start of a device takes longer, but for one whose server goes meanwhile.
+_LONGEST_START = 60.0
 
 
 @dataclass(frozen=True)
@@ -36,15 +44,60 @@ class Ended:
     failure: str | None = None
 
 
-def _serve(plan: Plan, pipe) -> None:
+@dataclass(frozen=True)
+class Lost:
+    """The device has gone, as `reason` says without a full stop; `plan` goes on with it once it is back."""
+
+    reason: str
+    plan: Plan
+    telemetry: Telemetry | None = None
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Why the device is still waited for, without a full stop."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Found:
+    """The device is back; a mix to go on with is asked for."""
+
+
+@dataclass(frozen=True)
+class DeviceState:
+    """`playing`, or `waiting: ` and why, while the device is gone."""
+
+    text: str = "playing"
+
+
+PLAYING = DeviceState()
+
+
+def _serve(plan: Plan, pipe, comeback: bool = False) -> None:
     # Ctrl-C reaches the whole group; the control process decides when sound ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # The inference thread asks for the interpreter between any two runs of the network, and another thread of Python
+    # (which receives mixes, or builds another network) lets go of it only after this long: not the usual 5 ms.
+    sys.setswitchinterval(0.0005)
     try:
+        if comeback:
+            plan = _await(plan, pipe)
         session = Session(plan)
-        session.start(pipe.send)
+        # Before the sound: to lock what is there takes its time.
+        memory_refused = lock_memory() if plan.realtime else None
+        with limited(_LONGEST_START) if comeback else nullcontext():
+            session.start(pipe.send)
     except HostError as problem:
+        if comeback and isinstance(problem, DeviceError):
+            pipe.send(Lost(str(problem).splitlines()[0].rstrip("."), plan))
+            return
         pipe.send(Ended(None, failure=str(problem)))
         return
+    if plan.realtime:
+        stream = session.stream
+        session.note(Grants(None if plan.lockstep else stream.priority, stream.priority_refused, memory_refused))
     pipe.send(session.started)
     stop = threading.Event()
     changes = Changes(session, plan.automatic)
@@ -64,21 +117,43 @@ def _serve(plan: Plan, pipe) -> None:
         stop.set()
 
     threading.Thread(target=receive, name="mixes", daemon=True).start()
-    while not session.over and not stop.wait(_BEAT):
+    # Looks at uneven intervals, so that no device keeps step with it, which would look like longer blocks.
+    while not session.over and not stop.wait(random.uniform(0.5, 1.5) * _BEAT):
         changes.beat()
         while not changes.told.empty():
             pipe.send(changes.told.get())
         if (snapshot := session.stream.telemetry()) is not None:
             pipe.send(snapshot)
+    if (lost := session.lost) is not None and not stop.is_set():
+        # Nothing is closed, because that may hang; and nothing is recorded that would have to be written.
+        plan = replace(session.resumption(), latency=changes.wanted, automatic=changes.automatic)
+        pipe.send(Lost(lost, plan, session.stream.telemetry()))
+        return
     failure = session.failure
     files = session.stop()
     pipe.send(Ended(session.stream.telemetry(), tuple(files), failure))
 
 
-def _main(plan: Plan, pipe) -> None:
+def _await(plan: Plan, pipe) -> Plan:
+    """Return `plan` with the mix of now, once its device is back."""
+
+    def pause(seconds: float) -> None:
+        # Nobody sends anything now; but what is heard may be that control is gone.
+        if pipe.poll(seconds):
+            pipe.recv()
+
+    plan = await_device(plan, lambda reason: pipe.send(Waiting(reason)), pause=pause)
+    pipe.send(Found())
+    # What else comes was meant for the run before.
+    while not isinstance(mix := pipe.recv(), Mix):
+        pass
+    return replace(plan, mix=mix)
+
+
+def _main(plan: Plan, pipe, comeback: bool) -> None:
     try:
-        _serve(plan, pipe)
-    except (BrokenPipeError, ConnectionResetError):
+        _serve(plan, pipe, comeback)
+    except (EOFError, BrokenPipeError, ConnectionResetError):
         pass
     # PortAudio and its host APIs may hold threads that never end; all that matters is closed.
     os._exit(0)
@@ -88,26 +163,35 @@ class RemoteEngine:
     """Runs a plan in a process of its own and links control to it.
 
     `started` says what runs; until it does, `say` hears what it waits for. `tell` is called, on a thread of the
-    link's own, with what runs instead after a change, and with notices. Raises HostError where the plan does not work.
+    link's own, with what runs instead after a change, with notices, and with the state of the device. A sound device that
+    goes is waited for in another process, which then goes on with what `mix` returns. Raises HostError where the plan does
+    not work.
     """
 
     def __init__(
         self,
         plan: Plan,
         say: Callable[[str], object] = lambda sentence: None,
-        tell: Callable[[Started | Notice], object] = lambda news: None,
+        tell: Callable[[Started | Notice | DeviceState], object] = lambda news: None,
+        mix: Callable[[], Mix] | None = None,
     ) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_main, args=(plan, theirs), name="engine", daemon=True)
-        self._process.start()
-        theirs.close()
+        self._plan, self._tell, self._mix = plan, tell, mix or (lambda: plan.mix)
         self.ended: Ended | None = None
+        self.device_state = PLAYING
         self._snapshot: Telemetry | None = None
+        # What was counted before the device went.
+        self._counted: Telemetry | None = None
         self._schedule = Schedule()
         self._waiting = threading.Event()
+        self._over = threading.Event()
         self._sending = threading.Lock()
-        self._tell = tell
+        # Clear while a device is waited for; what is asked for meanwhile is held back.
+        self._playing = threading.Event()
+        self._held: list[Wish | Automatic] = []
+        # Held while processes take turns, so that the one that is stopped is the one that runs.
+        self._turn = threading.Lock()
+        self._stopping = self._abandoned = False
+        self._spawn(plan)
         try:
             while isinstance(first := self._pipe.recv(), str):
                 say(first)
@@ -118,13 +202,20 @@ class RemoteEngine:
         if isinstance(first, Ended):
             raise HostError(first.failure)
         self.started: Started = first
-        self._over = threading.Event()
+        self._playing.set()
         threading.Thread(target=self._listen, name="telemetry", daemon=True).start()
         threading.Thread(target=self._courier, name="courier", daemon=True).start()
 
+    def _spawn(self, plan: Plan, comeback: bool = False) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(target=_main, args=(plan, theirs, comeback), name="engine", daemon=True)
+        self._process.start()
+        theirs.close()
+
     @property
     def pid(self) -> int:
-        """Process id of the engine."""
+        """Process id of the engine; another one after a device has gone."""
         return self._process.pid
 
     # The link.
@@ -136,10 +227,11 @@ class RemoteEngine:
 
     def change(self, wish: Wish | Automatic) -> None:
         """Have something else run while the music plays, or have it chosen by the host itself; `tell` hears of it."""
-        self._send(wish)
+        if not self._send(wish):
+            self._held.append(wish)
 
     def position(self, wall: float) -> int | None:
-        """Return which input sample stands at wall-clock time `wall`; None before sound runs."""
+        """Return which input sample stands at wall-clock time `wall`; None while no sound runs."""
         return None if self._snapshot is None else self._snapshot.position_at(wall)
 
     def telemetry(self) -> Telemetry | None:
@@ -147,11 +239,13 @@ class RemoteEngine:
         return self._snapshot
 
     def _send(self, message) -> bool:
-        try:
-            with self._sending:
+        with self._sending:
+            if not self._playing.is_set():
+                return False
+            try:
                 self._pipe.send(message)
-        except OSError:
-            return False
+            except OSError:
+                return False
         return True
 
     def wait(self, timeout: float | None = None) -> bool:
@@ -160,6 +254,12 @@ class RemoteEngine:
 
     def stop(self) -> Ended:
         """Stop the sound and return how it ended."""
+        with self._turn:
+            self._stopping = True
+            if not self._over.is_set() and not self._playing.is_set():
+                # It waits for a device, and has nothing to write.
+                self._abandoned = True
+                self._process.kill()
         if not self._over.is_set():
             self._send(None)
             if not self._over.wait(10):
@@ -168,30 +268,125 @@ class RemoteEngine:
         self._process.join(2)
         return self.ended or Ended(self._snapshot, failure="the engine's process did not end by itself and was stopped")
 
+    # What the engine's process tells.
+
     def _listen(self) -> None:
-        try:
-            while True:
+        while not self._over.is_set():
+            try:
                 message = self._pipe.recv()
-                if isinstance(message, Ended):
-                    self.ended = message
-                    break
-                if isinstance(message, Telemetry):
-                    self._snapshot = message
-                    continue
-                if isinstance(message, Started):
-                    self.started = message
+            except (EOFError, OSError):
+                message = None
+            self._take(message)
+
+    def _take(self, message: Telemetry | Started | Notice | Lost | Waiting | Found | Ended | str | None) -> None:
+        if isinstance(message, Telemetry):
+            self._snapshot = message.after(self._counted)
+        elif isinstance(message, Started):
+            if self._playing.is_set():
+                self.started = message
                 self._tell(message)
-        except (EOFError, OSError):
-            self.ended = Ended(self._snapshot, failure="the engine's process ended unexpectedly; the sound has stopped")
+            else:
+                self._resume(message)
+        elif isinstance(message, Notice):
+            self._tell(message)
+        elif isinstance(message, Lost):
+            self._lose(message)
+        elif isinstance(message, Waiting):
+            self._wait_because(message.reason)
+        elif isinstance(message, Found):
+            self._answer(self._mix())
+        elif isinstance(message, Ended):
+            last = self._snapshot if message.telemetry is None else message.telemetry.after(self._counted)
+            self._end(replace(message, telemetry=last))
+        elif message is None:
+            self._mourn()
+
+    def _end(self, ended: Ended) -> None:
+        self.ended = ended
         self._over.set()
+
+    def _mourn(self) -> None:
+        """The process has gone without a word."""
+        if self._abandoned:
+            self._end(Ended(self._snapshot))
+        elif self._playing.is_set():
+            failure = "the engine's process ended unexpectedly; the sound has stopped"
+            self._end(Ended(self._snapshot, failure=failure))
+        else:
+            # A host API whose server comes and goes while it looks for it takes its process with it.
+            time.sleep(POLL)
+            self._begin_comeback()
+
+    def _lose(self, lost: Lost) -> None:
+        with self._sending:
+            self._playing.clear()
+        self._plan = lost.plan
+        if lost.telemetry is not None:
+            self._snapshot = lost.telemetry.after(self._counted)
+        if self._snapshot is not None:
+            self._snapshot = self._snapshot.standing_still()
+        self._counted = self._snapshot
+        self._wait_because(lost.reason)
+        self._begin_comeback()
+
+    def _wait_because(self, reason: str) -> None:
+        state = DeviceState(f"waiting: {reason}")
+        if state != self.device_state:
+            self.device_state = state
+            self._tell(state)
+            self._tell(Notice(f"{reason}; the sound goes on by itself when the device is back."))
+
+    def _begin_comeback(self) -> None:
+        with self._turn:
+            self._process.join(2)
+            if self._process.is_alive():
+                self._process.kill()
+            if self._stopping:
+                self._end(Ended(self._snapshot))
+            else:
+                self._spawn(self._plan, comeback=True)
+
+    def _answer(self, mix: Mix) -> None:
+        try:
+            self._pipe.send(mix)
+        except OSError:
+            pass  # gone again, which the next message says
+
+    def _resume(self, started: Started) -> None:
+        before, self.started = self.started, started
+        # What was scheduled is in the mix as it is now, or waits for a position of the new run.
+        self._schedule.take_all()
+        given = None
+        while given != (now := self._mix()):
+            self.submit(now, None)
+            given = now
+        self.device_state = PLAYING
+        self._playing.set()
+        while self._held:
+            self._send(self._held.pop(0))
+        for news in (started, PLAYING, Notice(returned(before, started))):
+            self._tell(news)
 
     def _courier(self) -> None:
         while not self._over.is_set():
-            if not self._waiting.wait(0.5):
+            if not self._waiting.wait(0.5) or not self._playing.wait(0.5):
                 continue
             self._waiting.clear()
             batch = self._schedule.take_all()
-            if batch and not self._send(batch):
-                return
+            if batch:
+                self._send(batch)
             # A flood of messages costs the engine's process no more than this many wake-ups.
             time.sleep(0.002)
+
+
+def returned(before: Started, now: Started) -> str:
+    """Return in a sentence that the device plays again, and what is no longer as it was `before`."""
+    changes = [
+        f"at {now.rate} Hz instead of {before.rate}" if now.rate != before.rate else "",
+        f"in blocks of {now.block} instead of {before.block}" if now.block != before.block else "",
+    ]
+    if now.latency.added != before.latency.added:
+        changes.append(f"with an added latency of {now.latency.added} samples instead of {before.latency.added}")
+    if now.device_latency != before.device_latency:
+        changes.append("with {} samples in and {} out of its own".format(*now.device_latency))
+    return ", ".join([f"{now.device} plays again", *filter(None, changes)]) + "."

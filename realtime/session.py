@@ -24,11 +24,12 @@ from realtime.devices.file import FileSink, FileSource, reader
 from realtime.devices.null import NullDevice
 from realtime.devices.portaudio import PortAudioDevice
 from realtime.engine import Engine, full_mix
-from realtime.errors import HostError
+from realtime.errors import DeviceError, HostError
+from realtime.grants import Grants
 from realtime.latency import Latency, Mode, reserve_for
 from realtime.metadata import Metadata
 from realtime.mix import Mix
-from realtime.priority import raise_priority
+from realtime.priority import PRIORITY, raise_priority
 from realtime.probe import Probe
 from realtime.separator import Separator
 from realtime.stream import Stream
@@ -56,7 +57,8 @@ HAND_OVER = 10.0
 
 @dataclass(frozen=True)
 class Plan:
-    """What to run. `device` is a name or index, "null" for none, None for the default with the null device to fall back on.
+    """What to run. `device` is a name or index, or (input, output) of these, "null" for none, None for the default with
+    the null device to fall back on.
 
     `source` is a file to play instead of the device's input, "demo" for the demo song, None for the
     device's own input. `record` takes the master, `stems` the stems (null device only).
@@ -66,7 +68,7 @@ class Plan:
     mix: Mix
     latency: str | None = None
     run: Literal["single", "stems"] | None = None
-    device: str | int | None = None
+    device: str | int | tuple[str, str] | None = None
     rate: int | None = None
     block: int | None = None
     channels: int = 2
@@ -77,10 +79,15 @@ class Plan:
     provider: str = "cpu"
     # Puts the null device to the test; what is found stands in this file, see realtime/probe.py.
     probe: Path | None = None
+    # Whether the system is asked for real-time priority and locked memory.
+    realtime: bool = True
     # Whether the mode is stepped down after repeated misses, and up again.
     automatic: bool = True
     # The callback computes the hops itself and may be late: for freewheeling and tests, never live.
     lockstep: bool = False
+    # What a run that goes on takes from the one before: work by separator, mode and run, and seconds of the source gone by.
+    works: tuple[tuple[tuple[Path, str, str], tuple[float, float]], ...] = ()
+    begin: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -110,6 +117,8 @@ class Started:
     work_ms: tuple[float, float]
     notices: tuple[str, ...] = ()
     choices: tuple[Choice, ...] = ()
+    # What the operating system granted and refused; None where nothing was asked for.
+    grants: Grants | None = None
 
     @property
     def latency_text(self) -> str:
@@ -144,7 +153,7 @@ def mode_of(separator: Separator, wanted: str | None) -> Mode:
 def measure_work(engine: Engine, hops: int = 200, playing: bool = False) -> tuple[float, float]:
     """Return the median and the p99.9 of the time a call takes, in seconds, on noise; leaves `engine` unfit for use.
 
-    `hops` of the STFT are measured, or as many as there is time for; while music is `playing`, out of its way.
+    `hops` of the STFT are measured, or as many as there is time for; while music is `playing`, out of its way, at ordinary priority.
     """
     noise = np.random.default_rng(0).standard_normal((engine.step, engine.channels)).astype(np.float32) * 0.1
     frames = engine.step // engine.mode.hop
@@ -192,9 +201,10 @@ class Session:
     def __init__(self, plan: Plan, wire: Wire | None = None) -> None:
         self.plan, self._wire = plan, wire
         self.separator = separator = Separator.load(plan.separator, providers.in_turn(plan.provider))
-        self._works: dict[tuple, tuple[float, float]] = {}
+        self._works = dict(plan.works)
         self._choices: dict[tuple, Choice] = {}
         self._changing = False
+        self._lost: str | None = None
         meta = separator.metadata
         name = mode_name(separator, plan.latency)
         mode = separator.metadata.modes[name]
@@ -220,6 +230,8 @@ class Session:
             read, channels = self._wire.read, plan.channels
         else:
             read, channels = self._source(plan, rate, device is None, notices)
+        if self._frames is not None:
+            self._leave_out(read, round(plan.begin * rate))
         self._sink = FileSink(plan.record, rate, channels) if plan.record else None
         if device is None:
             device = self._null(read, rate, block, channels)
@@ -242,6 +254,7 @@ class Session:
                 latency = latency.reading_ahead(device.block)
         notices += _lookahead_notices(meta, latency, rate, run)
         self.stream = Stream(chain, latency, rate, block, (device.in_channels, device.out_channels))
+        self.stream.priority = PRIORITY if plan.realtime else None
         if self.stream.bridge.notice:
             notices.append(self.stream.bridge.notice)
         self._tape = None
@@ -280,7 +293,7 @@ class Session:
         meta, mode = separator.metadata, separator.metadata.modes[name]
         engine = self._engine(separator, mode, run, full_mix(meta.stems))
         if key not in self._works:
-            self._works[key] = measure_work(engine, hops, playing)
+            self._works[key] = measure_work(engine, hops, playing or not self.plan.realtime)
         work = self._works[key]
         period = meta.frames * mode.hop / self._engine_rate
         # A measurement on a busy machine must not buy delay for ever: a hop of reserve is the most that helps.
@@ -371,7 +384,10 @@ class Session:
             try:
                 self._reopen(block)
             except HostError:
-                self._reopen(before.block)
+                try:
+                    self._reopen(before.block)
+                except DeviceError as problem:
+                    self._lost = str(problem).splitlines()[0].rstrip(".")
                 raise
         finally:
             stream.bridge.fade(True)
@@ -394,7 +410,10 @@ class Session:
 
     def _null(self, read, rate: int, block: int, channels: int) -> NullDevice:
         hearing = self._sink or self._wire
-        return NullDevice(read, rate, block, channels, hearing.write if hearing else None)
+        device = NullDevice(read, rate, block, channels, hearing.write if hearing else None)
+        if not self.plan.realtime:
+            device.priority = None
+        return device
 
     def _portaudio(self, plan: Plan, block: int, notices: list[str]) -> PortAudioDevice | None:
         if plan.device == "null":
@@ -425,6 +444,11 @@ class Session:
         self._frames = file.frames
         return file.read, file.channels
 
+    def _leave_out(self, read: Callable[[int], np.ndarray], frames: int) -> None:
+        while frames > 0 and (taken := len(read(min(frames, 1 << 16)))):
+            frames -= taken
+            self._frames -= taken
+
     def start(self, say: Callable[[str], object] = lambda sentence: None) -> None:
         """Start inference and sound; `say` hears why the sound keeps us waiting."""
         if self.plan.lockstep:
@@ -433,6 +457,10 @@ class Session:
             self._read_ahead(say)
             self.stream.start()
             self.device.start(self.stream.bridge)
+
+    def note(self, grants: Grants) -> None:
+        """Let `started` tell of `grants`, from now on."""
+        self.started = replace(self.started, grants=grants)
 
     def _read_ahead(self, say: Callable[[str], object]) -> None:
         ahead = self.stream.latency.read_ahead / self.stream.rate
@@ -458,6 +486,27 @@ class Session:
         if self.stream.failure is not None:
             return f"the engine failed ({self.stream.failure!r}); the sound went on dry until the stream was stopped."
         return self.device.error
+
+    @property
+    def lost(self) -> str | None:
+        """What has become of a device whose return can be waited for, without a full stop; None while all is well."""
+        if self.plan.lockstep or self.stream.failure is not None or self._changing:
+            return None
+        return self._lost or self.device.lost
+
+    def resumption(self) -> Plan:
+        """Return the plan of a run that goes on where this one ended, on the same device."""
+        device, plan, started, snapshot = self.device, self.plan, self.started, self.stream.telemetry()
+        gone_by = 0.0 if snapshot is None else snapshot.position / snapshot.rate
+        return replace(
+            plan,
+            latency=started.latency_mode,
+            run=started.run,
+            device=device.where,
+            block=plan.block if device.block is None else device.block,
+            works=tuple(self._works.items()),
+            begin=plan.begin + gone_by,
+        )
 
     def stop(self) -> list[Path]:
         """Stop; write what was recorded and return the files."""
@@ -540,6 +589,18 @@ class _Fed:
     @property
     def error(self) -> str | None:
         return self._device.error
+
+    @property
+    def lost(self) -> str | None:
+        return self._device.lost
+
+    @property
+    def changed(self) -> int | None:
+        return self._device.changed
+
+    @property
+    def where(self) -> tuple[str, str]:
+        return self._device.where
 
     def start(self, bridge) -> None:
         self._left = bridge.flush

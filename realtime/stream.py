@@ -16,7 +16,7 @@ from realtime.engine import Engine
 from realtime.latency import Latency
 from realtime.meters import Meter, SpectrumView
 from realtime.mix import Mix, Schedule
-from realtime.priority import raise_priority
+from realtime.priority import PRIORITY, raise_priority
 from realtime.separator import flush_denormals
 from realtime.successor import Successor
 from realtime.telemetry import Telemetry
@@ -125,6 +125,9 @@ class Stream:
         self._snapshot: Telemetry | None = None
         self._snapshot_due = 0.0
         self.failure: BaseException | None = None
+        # What the inference thread asks the system for, None for nothing; and what was refused, once it runs.
+        self.priority: int | None = PRIORITY
+        self.priority_refused: str | None = None
         # Called with the engine after every hop that was separated; must copy what it keeps, and be quick.
         self.tap: Callable[[Engine], object] | None = None
 
@@ -266,7 +269,7 @@ class Stream:
     def _guarded(self) -> None:
         try:
             flush_denormals()
-            raise_priority()
+            self.priority_refused = raise_priority(self.priority)
             gc.collect()
             gc.freeze()
             self._ready.set()

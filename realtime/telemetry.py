@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Self
 
 from realtime.latency import Latency
 
@@ -36,6 +37,18 @@ class Telemetry:
     spectra: dict[str, bytes] = field(default_factory=dict)
     attention: dict[str, tuple[float, ...]] = field(default_factory=dict)
     clock: tuple[int, float] | None = None
+
+    def after(self, before: Self | None) -> Self:
+        """Return this with what was counted `before`, in a run that this one goes on from."""
+        if before is None:
+            return self
+        sums = {name: getattr(self, name) + getattr(before, name) for name in ("hops", "misses", "xruns")}
+        return replace(self, **sums)
+
+    def standing_still(self) -> Self:
+        """Return the same counts while there is no sound: meters at zero, and no clock."""
+        meters = dict.fromkeys(self.meters, (0.0, 0.0))
+        return replace(self, load=0.0, meters=meters, spectra={}, attention={}, clock=None)
 
     def position_at(self, wall: float) -> int | None:
         """Return which input sample stands at wall-clock time `wall`; None before sound runs."""

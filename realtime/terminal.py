@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from realtime.host import Host
-from realtime.remote import Ended
+from realtime.remote import PLAYING, Ended
 from realtime.session import Started
 from realtime.telemetry import Telemetry
 
@@ -74,6 +74,8 @@ def _picture(host: Host, snapshot: Telemetry) -> Group:
     foot = Text(
         f"preset {preset}   time {snapshot.position / snapshot.rate:.1f} s   OSC {host.server.host}:{host.server.port}   Ctrl-C ends"
     )
+    if host.engine.device_state != PLAYING:
+        notice = Text(host.engine.device_state.text, style="bold yellow")
     return Group(head, table, misses, notice, foot)
 
 
@@ -82,6 +84,8 @@ def watch(host: Host) -> Ended:
     console = Console()
     for notice in host.started.notices:
         console.print(f"note: {notice}", markup=False, soft_wrap=True)
+    grants = host.started.grants
+    console.print("nothing asked of the system (--no-realtime)" if grants is None else grants.text, markup=False, soft_wrap=True)
     console.print(f"added latency: {host.started.latency_text}", soft_wrap=True)
     for line in choice_lines(host.started):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
@@ -112,7 +116,7 @@ def _follow_plain(host: Host) -> None:
         if (notice := host.state.value("/notice")[0]) != said:
             said = notice
             print(f"note: {notice}", flush=True)
-        snapshot = host.engine.telemetry()
+        snapshot = host.engine.telemetry() if host.engine.device_state == PLAYING else None
         if snapshot is not None and (time.monotonic() >= due or preset != shown):
             due, shown = time.monotonic() + 5, preset
             print(

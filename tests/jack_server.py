@@ -24,18 +24,22 @@ def jack_missing() -> str | None:
 
 
 @contextmanager
-def jack_server(rate: int = 44100, period: int = 512) -> Iterator[dict[str, str]]:
+def jack_server(
+    rate: int = 44100, period: int = 512, again: dict[str, str] | None = None
+) -> Iterator[dict[str, str]]:
     """Run a synchronous dummy server; yield the environment in which clients find it.
+
+    `again` is such an environment, of a server that has gone and whose clients look for it.
 
     Clients belong in processes of their own: PortAudio looks for the server when it is imported,
     and aborts when the server goes before it does (call `sounddevice._terminate()` first).
     """
-    name = f"test-{uuid.uuid4().hex[:12]}"
-    environment = os.environ | {
-        "JACK_DEFAULT_SERVER": name,
+    environment = again or os.environ | {
+        "JACK_DEFAULT_SERVER": f"test-{uuid.uuid4().hex[:12]}",
         "JACK_NO_START_SERVER": "1",
         "JACK_NO_AUDIO_RESERVATION": "1",
     }
+    name = environment["JACK_DEFAULT_SERVER"]
     command = ["jackd", "-R", "-P70", "-S", "-n", name, "-d", "dummy", "-r", str(rate), "-p", str(period)]
     server = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:

@@ -30,7 +30,8 @@ class Line:
 
     def delay(self, last: int = 8192) -> int:
         """Return by how many samples the end of what was heard trails what was sent, where it is most like it."""
-        sent, heard = (np.concatenate(list(parts))[:, 0] for parts in (self.sent, self.heard))
+        # What is heard first: more may be sent meanwhile, never less.
+        heard, sent = (np.concatenate(list(parts))[:, 0] for parts in (self.heard, self.sent))
         sent, part = sent[: len(heard)][-last - 16384 :], heard[-last:]
         likeness = np.correlate(sent, part, "valid")
         assert likeness.max() > 0.9 * np.linalg.norm(part) ** 2

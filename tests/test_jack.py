@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import socket
 import struct
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -166,13 +167,89 @@ def test_a_foreign_client_switches_presets_while_it_plays(separator, song, mixes
 # The server.
 
 
-def test_a_host_whose_server_goes_ends_with_a_sentence(separator):
+@contextmanager
+def host_without_server(separator: Path, *options: str) -> Iterator[Host]:
+    """Run the host on a server that is then stopped."""
     with ExitStack() as host, jack_server(RATE, PERIOD) as environment:
-        running = host.enter_context(jack_host(separator, environment))
+        running = host.enter_context(jack_host(separator, environment, *options))
+        if not options:
+            running.tell("/condition", "ffff", *GAINS)
+            assert np.allclose(running.ask("/condition"), GAINS, atol=1e-6)
         # The server goes first.
         host = host.pop_all()
     with host:
+        yield running
+
+
+GAINS = (0.5, 1.0, 0.0, 0.25)
+
+
+def await_state(running: Host, begins: str) -> str:
+    while not (state := running.ask("/device/state")[0]).startswith(begins):
+        time.sleep(0.02)
+    return state
+
+
+def test_a_host_whose_server_goes_waits_and_says_so_until_it_is_ended(separator):
+    with host_without_server(separator) as running:
+        state = await_state(running, "waiting: system has ")
+        assert np.allclose(running.ask("/condition"), GAINS, atol=1e-6)
+        # Ctrl-C may cut a line that is being printed.
+        while "is back.\n" not in running.stdout:
+            time.sleep(0.02)
+        assert running.stop() == 0
+    said = [line for line in running.stdout.splitlines() if "goes on by itself" in line]
+    assert said == [f"note: {state.removeprefix('waiting: ')}; the sound goes on by itself when the device is back."]
+    assert running.stderr == ""
+
+
+def test_a_host_in_lockstep_whose_server_goes_ends_with_a_sentence(separator):
+    with host_without_server(separator, "--lockstep") as running:
         assert running.wait() == 1
     assert "error: system has" in running.stderr
     assert "start again" in running.stderr
     assert "Traceback" not in running.stderr + running.stdout
+
+
+def test_a_server_that_is_back_is_played_on_with_the_controls_as_they_are(separator, song, tmp_path):
+    gains = (0.25, 0.0, 1.0, 0.5)
+    with host_without_server(separator) as running:
+        await_state(running, "waiting")
+        added = running.ask("/telemetry/latency")
+        running.tell("/condition", "ffff", *gains)
+        assert np.allclose(running.ask("/condition"), gains, atol=1e-6)
+        with jack_server(RATE, PERIOD, running.environment):
+            await_state(running, "playing")
+            assert running.ask("/telemetry/latency") == added
+            take = play_through(running, song, tmp_path)
+            end(running)
+    assert "system plays again." in running.stdout
+    heard = take.sound[take.added + PORTAUDIO :][: len(song)]
+    assert level(take.sound, song) > -40
+    if take.misses == take.xruns == 0:
+        assert np.abs(heard - reference(separator, song, Mix(gains))).max() <= 1e-5
+
+
+def test_a_server_that_is_back_with_another_rate_and_period_is_played_on_and_this_is_said(separator):
+    with host_without_server(separator) as running:
+        await_state(running, "waiting")
+        hops = running.ask("/telemetry/hops")[0]
+        with jack_server(48000, PERIOD // 2, running.environment):
+            await_state(running, "playing")
+            assert running.ask("/rate") == (48000,)
+            assert np.allclose(running.ask("/condition"), GAINS, atol=1e-6)
+            while running.ask("/telemetry/hops")[0] < hops + 20:
+                time.sleep(0.02)
+            end(running)
+    said = re.search(r"system plays again, at 48000 Hz instead of 44100, .*", running.stdout)[0]
+    assert f"{PERIOD // 2} samples in" in said
+
+
+def test_a_server_that_comes_to_take_longer_blocks_is_given_them(separator):
+    with jack_server(RATE, PERIOD) as environment, jack_host(separator, environment) as running:
+        subprocess.run(["jack_bufsize", str(4 * PERIOD)], check=True, env=environment, capture_output=True, timeout=20)
+        while running.ask("/block") != (4 * PERIOD,):
+            time.sleep(0.05)
+        assert running.ask("/notice") == ("system has come to take 2048 samples at once.",)
+        assert running.ask("/device/state") == ("playing",)
+        end(running)

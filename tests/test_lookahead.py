@@ -30,6 +30,7 @@ from realtime.metadata import Metadata, Training
 from realtime.mix import Mix
 from realtime.offline import separate_array
 from realtime.osc import telemetry_values
+from realtime.remote import PLAYING
 from realtime.separator import Runner, Separator
 from realtime.session import Plan, Session, default_run
 from realtime.stft import Analysis, Synthesis
@@ -516,7 +517,7 @@ def measured(monkeypatch):
     """Let a call take as long as is said, without measuring it."""
 
     def say(seconds: float) -> None:
-        monkeypatch.setattr(session_module, "measure_work", lambda engine: (seconds, seconds))
+        monkeypatch.setattr(session_module, "measure_work", lambda engine, *_: (seconds, seconds))
 
     return say
 
@@ -686,7 +687,9 @@ def test_what_is_asked_for_while_a_source_is_read_ahead_is_not_lost(smear, monke
             "smear", STEMS, "safe", "stems", "null", 44100, 64, Latency(1, 1, 1), (0, 0), 64, (1, 1)
         )
 
-        def __init__(self, plan: Plan, say) -> None:
+        device_state = PLAYING
+
+        def __init__(self, plan: Plan, say, tell, mix) -> None:
             say("reading ahead 5.3 s of look-ahead...")
             mixes.append(plan.mix)
             states[0].set("/stem/now/mute", 1)

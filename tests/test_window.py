@@ -39,7 +39,7 @@ class FakeHost(QtCore.QObject):
     def __init__(self, run: str = "stems") -> None:
         super().__init__()
         self.state = {
-            "/model": ("lasaft-448",), "/mode": ("low",), "/run": (run,), "/device": ("JACK dummy",), "/rate": (44100,),
+            "/model": ("lasaft-448",), "/mode": ("low",), "/run": (run,), "/device": ("JACK dummy",), "/device/state": ("playing",), "/rate": (44100,),
             "/block": (128,), "/preset": ("all",), "/bypass": (0,), "/wet": (1.0,), "/remainder/gain": (0.0,),
         }
         for stem in STEMS:
@@ -348,6 +348,13 @@ def test_a_vanished_host_is_shown_and_a_returned_one_is_taken_up(qtbot, host, wi
     host.answering = True
     qtbot.waitUntil(lambda: "connected" in window.status.text)
     qtbot.waitUntil(lambda: window.strips[0].fader.value == 0.5)
+
+
+def test_a_device_that_is_waited_for_is_shown_until_it_plays_again(qtbot, host, window):
+    host.put("/device/state", "waiting: system has stopped; check its cable, or the sound server")
+    qtbot.waitUntil(lambda: "waiting: system has stopped" in window.status.text)
+    host.put("/device/state", "playing")
+    qtbot.waitUntil(lambda: "JACK dummy" in window.status.text)
 
 
 def test_garbage_does_not_hurt(qtbot, host, window):

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from realtime.grants import try_grants
+
 
 def machine() -> dict[str, object]:
     """Return what figures depend on: processor, system and versions."""
@@ -26,6 +28,7 @@ def machine() -> dict[str, object]:
         "python": platform.python_version(),
         "numpy": np.__version__,
         "onnxruntime": _runtime(),
+        "granted": try_grants().text,
     }
 
 

@@ -24,6 +24,7 @@ from realtime.bench.delay import measure_delay
 from realtime.bench.figures import Course, Figures, Measured, percentile
 from realtime.devices.null import NullDevice
 from realtime.errors import HostError
+from realtime.memory import lock_memory
 from realtime.mix import Mix
 from realtime.presets import presets_for
 from realtime.separator import Separator
@@ -183,7 +184,11 @@ def with_control(measured: Measured, schedule: Schedule, late: np.ndarray) -> Me
 
 
 def _send_measured(pipe, task: Task) -> None:
-    for message in measure(task):
+    messages = measure(task)
+    pipe.send(next(messages))
+    # As live, when all is built; what that disturbs is discarded with the warm-up.
+    lock_memory()
+    for message in messages:
         pipe.send(message)
 
 

@@ -23,6 +23,8 @@ class NullDevice:
 
     input_latency = 0
     output_latency = 0
+    lost = None
+    changed = None
 
     def __init__(
         self,
@@ -37,6 +39,8 @@ class NullDevice:
         self.block = block
         self.in_channels, self.out_channels = (channels, channels) if isinstance(channels, int) else channels
         self.error: str | None = None
+        # Above the inference thread's; None to ask for none.
+        self.priority: int | None = 25
         self._source, self._sink = source, sink
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -67,7 +71,7 @@ class NullDevice:
 
     def _run(self, bridge: Bridge) -> None:
         # It stands for a sound card, whose callback would not wait for ordinary threads either.
-        raise_priority(25)
+        raise_priority(self.priority)
         try:
             self._play(bridge)
         except (OSError, ValueError) as problem:

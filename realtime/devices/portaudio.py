@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -10,9 +11,9 @@ from types import ModuleType
 import numpy as np
 
 from realtime.bridge import Bridge
-from realtime.errors import HostError
+from realtime.devices.pulse import RATES, Pulse
+from realtime.errors import DeviceError, HostError
 
-RATES = (44100, 48000, 88200, 96000, 176400, 192000)
 # A device that has called back nothing for this long is gone, whatever its host API says.
 SILENT_SECONDS = 2.0
 CLOSING_SECONDS = 2.0
@@ -31,8 +32,8 @@ class PortAudioDevice:
 
     `device` is an index, part of a name, None for the system's default, or (input, output) of
     these. `rate` None is the output device's own. `block` None lets the device choose and vary.
-    `channels` is a number or (in, out); an input that has fewer is taken as it is. Raises HostError
-    where the library, the device, the rate or the channels are not to be had.
+    `channels` is a number or (in, out); an input that has fewer is taken as it is. Raises DeviceError
+    where the device, the rate or the channels are not to be had, HostError where the library is missing.
     """
 
     def __init__(
@@ -46,12 +47,14 @@ class PortAudioDevice:
         wanted = device if isinstance(device, (tuple, list)) else (device, device)
         source, sink = (self._find(choice, kind) for choice, kind in zip(wanted, ("input", "output"), strict=True))
         self._devices = source["index"], sink["index"]
+        # Names that find the devices again, whose indices change when others come and go.
+        self.where = self._identity(source), self._identity(sink)
         self.name = source["name"] if source["index"] == sink["index"] else f"{source['name']} -> {sink['name']}"
         wanted_in, wanted_out = (channels, channels) if isinstance(channels, int) else channels
         self.in_channels = min(wanted_in, source["max_input_channels"])
         self.out_channels = wanted_out
         if wanted_out > sink["max_output_channels"]:
-            raise HostError(
+            raise DeviceError(
                 f"{sink['name']} has {sink['max_output_channels']} output channels, not {wanted_out}; "
                 f"choose another device.\n{_listing(self._sd)}"
             )
@@ -60,13 +63,15 @@ class PortAudioDevice:
         self._latency = source["default_low_input_latency"], sink["default_low_output_latency"]
         if not self._accepts(self.rate):
             rates = ", ".join(str(each) for each in RATES if self._accepts(each)) or "no common rate"
-            raise HostError(
+            raise DeviceError(
                 f"{self.name} refuses {self.rate} Hz with {self.in_channels} in and {self.out_channels} out; "
                 f"it accepts {rates}."
             )
         self._stream = None
         self._bridge: Bridge | None = None
         self._error: str | None = None
+        self._lost: str | None = None
+        self._pulse = Pulse(self.rate, self.block)
         self._calls = 0
         self._seen = 0, 0.0
 
@@ -81,7 +86,7 @@ class PortAudioDevice:
         return _samples(self._latency[1], self.rate)
 
     def start(self, bridge: Bridge) -> None:
-        """Open and start the stream. Raises HostError where the device refuses, ValueError for other channels."""
+        """Open and start the stream. Raises DeviceError where the device refuses, ValueError for other channels."""
         if (bridge.in_channels, bridge.out_channels) != (self.in_channels, self.out_channels):
             raise ValueError("the bridge and the device differ in channels")
         pointers = bridge.callback_pointers
@@ -120,22 +125,7 @@ class PortAudioDevice:
         bridge, self._bridge = self._bridge, None
         if stream is None:
             return
-
-        def close(_kept: Bridge | None = None) -> None:
-            try:
-                stream.stop()
-            except self._sd.PortAudioError:
-                pass  # a device that is gone cannot be stopped, only closed
-            finally:
-                stream.close(ignore_errors=True)
-
-        if failed:
-            # A host API whose server is gone may wait for it for ever, and may use the bridge until then.
-            closing = threading.Thread(target=close, args=(bridge,), daemon=True)
-            closing.start()
-            closing.join(CLOSING_SECONDS)
-        else:
-            close()
+        _close(stream, bridge, failed)
 
     def active(self) -> bool:
         """Return whether the stream runs."""
@@ -144,18 +134,34 @@ class PortAudioDevice:
     @property
     def error(self) -> str | None:
         """A sentence once the device has stopped by itself; to be asked now and then while running."""
-        if self._stream is None or self._error is not None:
-            return self._error
-        if not self._stream.active:
-            self._error = f"{self.name} has stopped; check its cable, or the sound server, and start again."
-        else:
-            calls, now = self._callbacks(), time.monotonic()
-            if calls != self._seen[0]:
-                self._seen = calls, now
-            elif now - self._seen[1] > SILENT_SECONDS:
-                silent = f"{self.name} has delivered nothing for {now - self._seen[1]:.0f} s"
-                return f"{silent}; check its cable, or the sound server, and start again."
+        if self._error is None and (lost := self.lost) is not None:
+            return f"{lost}, and start again."
         return self._error
+
+    @property
+    def lost(self) -> str | None:
+        """What has become of a device that has gone or has changed; to be asked now and then while running."""
+        if self._stream is None or self._error is not None or self._lost is not None:
+            return self._lost
+        check = "check its cable, or the sound server"
+        if not self._stream.active:
+            self._lost = f"{self.name} has stopped; {check}"
+            return self._lost
+        calls, now = self._callbacks(), time.monotonic()
+        if calls != self._seen[0]:
+            self._seen = calls, now
+        elif now - self._seen[1] > SILENT_SECONDS:
+            self._lost = f"{self.name} has delivered nothing for {now - self._seen[1]:.0f} s; {check}"
+        if self._bridge is not None:
+            self._pulse.look(self._bridge.available(), self._bridge.counts().xruns, now)
+            if self._pulse.rate != self.rate:
+                self._lost = f"{self.name} now runs at {self._pulse.rate} Hz, no longer at {self.rate}"
+        return self._lost
+
+    @property
+    def changed(self) -> int | None:
+        """How many samples the device takes at once, where they are more than `block`; `lost` looks at it."""
+        return self._pulse.block if self._pulse.block != self.block else None
 
     def _callbacks(self) -> int:
         return self._calls if self._bridge is None else self._bridge.counts().callbacks
@@ -163,9 +169,10 @@ class PortAudioDevice:
     def _open(self, bridge: Bridge | None, **callback) -> None:
         if self._stream is not None:
             raise ValueError("the device is running already")
+        self._error = self._lost = stream = None
         try:
             # The base class takes a C function and its user data; made for libraries that extend sounddevice.
-            self._stream = self._sd._StreamBase(
+            stream = self._sd._StreamBase(
                 kind="duplex",
                 samplerate=self.rate,
                 blocksize=self.block or 0,
@@ -175,16 +182,20 @@ class PortAudioDevice:
                 latency="low",
                 **callback,
             )
-            self._bridge, self._error = bridge, None
-            self._seen = self._callbacks(), time.monotonic()
-            self._stream.start()
+            stream.start()
         except self._sd.PortAudioError as problem:
-            self.stop()
-            raise HostError(
+            if stream is not None:
+                _close(stream, bridge, failed=True)
+            raise DeviceError(
                 f"{self.name} does not open at {self.rate} Hz, blocks of {self.block or 'any size'} ({problem}); "
                 f"close other programs that use it, or choose another.\n{_listing(self._sd)}"
             ) from None
-        self._latency = self._stream.latency
+        self._bridge = bridge
+        self._pulse = Pulse(self.rate, self.block)
+        self._seen = self._callbacks(), time.monotonic()
+        self._latency = stream.latency
+        # Last: whoever looks must not take a stream that is about to start for one that has stopped.
+        self._stream = stream
 
     def _find(self, choice: Choice, kind: str) -> dict:
         if isinstance(choice, str) and choice.strip().isdigit():
@@ -196,10 +207,16 @@ class PortAudioDevice:
                 what = f"there is no {kind} device"
             else:
                 what = f"{choice!r} names no {kind} device, or more than one ({str(problem).splitlines()[0]})"
-            raise HostError(f"{what}; choose one of these:\n{_listing(self._sd)}") from None
+            raise DeviceError(f"{what}; choose one of these:\n{_listing(self._sd)}") from None
         if info[f"max_{kind}_channels"] < 1:
-            raise HostError(f"{info['name']} has no {kind}; choose one of these:\n{_listing(self._sd)}")
+            raise DeviceError(f"{info['name']} has no {kind}; choose one of these:\n{_listing(self._sd)}")
         return info
+
+    def _identity(self, info: dict) -> str:
+        api = self._sd.query_hostapis(info["hostapi"])["name"]
+        # ALSA numbers cards as they come; words that are found in a row do for sounddevice.
+        name, numbered = re.subn(r" \(hw:\d+,\d+\)", "", info["name"])
+        return f"{name} {api}" if numbered else f"{name}, {api}"
 
     def _accepts(self, rate: int) -> bool:
         source, sink = self._devices
@@ -209,6 +226,34 @@ class PortAudioDevice:
         except self._sd.PortAudioError:
             return False
         return True
+
+
+def look_again() -> None:
+    """Have PortAudio look for devices and servers anew; no stream may be open, nor any server be gone that was found.
+
+    A host API whose server went while it was connected waits for it for ever here.
+    """
+    sd = _sounddevice()
+    sd._terminate()
+    sd._initialize()
+
+
+def _close(stream, bridge: Bridge | None, failed: bool) -> None:
+    def close(_kept: Bridge | None) -> None:
+        try:
+            stream.stop()
+        except _sounddevice().PortAudioError:
+            pass  # a device that is gone cannot be stopped, only closed
+        finally:
+            stream.close(ignore_errors=True)
+
+    if failed:
+        # A host API whose server is gone may wait for it for ever, and may use the bridge until then.
+        closing = threading.Thread(target=close, args=(bridge,), daemon=True)
+        closing.start()
+        closing.join(CLOSING_SECONDS)
+    else:
+        close(bridge)
 
 
 def _samples(seconds: float, rate: int) -> int:
