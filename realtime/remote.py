@@ -1,4 +1,4 @@
-"""The engine's process, and the link to it: mixes go there, telemetry comes back."""
+"""The engine's process, and the link to it: mixes go there through a pipe, sound and counts come back in shared memory."""
 
 from __future__ import annotations
 
@@ -13,8 +13,12 @@ from pathlib import Path
 
 from realtime.errors import HostError
 from realtime.mix import Mix, Schedule
+from realtime.segment import Segment
 from realtime.session import Plan, Session, Started
+from realtime.tape import Recording, Tape
+from realtime.taps import Layout, Taps
 from realtime.telemetry import Telemetry
+from realtime.view import View
 
 _BEAT = 1 / 30
 
@@ -23,19 +27,33 @@ _BEAT = 1 / 30
 class Ended:
     """The run is over: the last telemetry, files written, and what went wrong if anything did."""
 
-    telemetry: Telemetry | None
+    telemetry: Telemetry | None = None
     files: tuple[Path, ...] = ()
     failure: str | None = None
 
 
-def _serve(plan: Plan, pipe) -> None:
+@dataclass(frozen=True)
+class _Shared:
+    """The memory is there, and what to record from it."""
+
+    layout: Layout
+    recording: Recording | None
+
+
+def _serve(plan: Plan, pipe, name: str) -> None:
     # Ctrl-C reaches the whole group; the control process decides when sound ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         session = Session(plan)
+        layout = session.stream.taps.layout
+        segment = Segment.create(name, layout.size)
+        session.stream.use(Taps(layout, segment.buf))
+        pipe.send(_Shared(layout, session.recording))
+        # The answer is that control has the memory, and all its files are open.
+        pipe.recv()
         session.start(pipe.send)
     except HostError as problem:
-        pipe.send(Ended(None, failure=str(problem)))
+        pipe.send(Ended(failure=str(problem)))
         return
     pipe.send(session.started)
     stop = threading.Event()
@@ -51,18 +69,20 @@ def _serve(plan: Plan, pipe) -> None:
 
     threading.Thread(target=receive, name="mixes", daemon=True).start()
     while not session.over and not stop.wait(_BEAT):
-        if (snapshot := session.stream.telemetry()) is not None:
-            pipe.send(snapshot)
-    failure = session.failure
-    files = session.stop()
-    pipe.send(Ended(session.stream.telemetry(), tuple(files), failure))
-
-
-def _main(plan: Plan, pipe) -> None:
-    try:
-        _serve(plan, pipe)
-    except (BrokenPipeError, ConnectionResetError):
         pass
+    failure = session.failure
+    session.stop()
+    pipe.send(Ended(failure=failure))
+
+
+def _main(plan: Plan, pipe, name: str) -> None:
+    try:
+        _serve(plan, pipe, name)
+    except (BrokenPipeError, ConnectionResetError, EOFError):
+        pass
+    finally:
+        # In vain, unless control was gone before it took the memory.
+        Segment.remove(name)
     # PortAudio and its host APIs may hold threads that never end; all that matters is closed.
     os._exit(0)
 
@@ -77,26 +97,70 @@ class RemoteEngine:
     def __init__(self, plan: Plan, say: Callable[[str], object] = lambda sentence: None) -> None:
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_main, args=(plan, theirs), name="engine", daemon=True)
+        self._name = Segment.new_name()
+        self._process = context.Process(target=_main, args=(plan, theirs, self._name), name="engine", daemon=True)
         self._process.start()
         theirs.close()
-        self.ended: Ended | None = None
-        self._snapshot: Telemetry | None = None
+        self._segment: Segment | None = None
+        self._view: View | None = None
+        self._tape: Tape | None = None
+        self._ended: Ended | None = None
+        self._result: Ended | None = None
         self._schedule = Schedule()
         self._waiting = threading.Event()
-        try:
-            while isinstance(first := self._pipe.recv(), str):
-                say(first)
-        except EOFError:
-            raise HostError(
-                "the engine's process ended before it started; run again with --verbose for its messages"
-            ) from None
-        if isinstance(first, Ended):
-            raise HostError(first.failure)
-        self.started: Started = first
         self._over = threading.Event()
-        threading.Thread(target=self._listen, name="telemetry", daemon=True).start()
+        try:
+            self.started: Started = self._await_start(say)
+        except BaseException:
+            self._process.kill()
+            self._process.join()
+            self._let_go()
+            raise
+        threading.Thread(target=self._listen, name="engine's end", daemon=True).start()
         threading.Thread(target=self._courier, name="courier", daemon=True).start()
+
+    def _await_start(self, say: Callable[[str], object]) -> Started:
+        while True:
+            try:
+                message = self._pipe.recv()
+                if isinstance(message, _Shared):
+                    self._take(message)
+                    self._pipe.send(True)
+            except (EOFError, OSError):
+                raise HostError(
+                    "the engine's process ended before it started; run again with --verbose for its messages"
+                ) from None
+            match message:
+                case str():
+                    say(message)
+                case Ended():
+                    raise HostError(message.failure)
+                case Started():
+                    return message
+
+    def _take(self, shared: _Shared) -> None:
+        self._segment = Segment.take(self._name)
+        taps = Taps(shared.layout, self._segment.buf)
+        self._view = View(taps)
+        if shared.recording is not None:
+            self._tape = Tape(shared.recording, taps)
+
+    def _let_go(self) -> tuple[tuple[Path, ...], str | None]:
+        """Finish the files and give the memory back; return the files, and what they lack."""
+        files, problem = (), None
+        if self._tape is not None:
+            files = self._tape.stop()
+            problem, self._tape = self._tape.problem, None
+        if self._view is not None:
+            self._view.close()
+        if self._segment is None:
+            Segment.remove(self._name)
+        else:
+            try:
+                self._segment.close()
+            except BufferError:
+                pass  # somebody is looking still; it goes with the last look
+        return files, problem
 
     @property
     def pid(self) -> int:
@@ -112,18 +176,18 @@ class RemoteEngine:
 
     def position(self, wall: float) -> int | None:
         """Return which input sample stands at wall-clock time `wall`; None before sound runs."""
-        return None if self._snapshot is None else self._snapshot.position_at(wall)
+        return self._view.position(wall)
 
     def telemetry(self) -> Telemetry | None:
-        """Return the latest snapshot."""
-        return self._snapshot
+        """Return how it runs now; None before the first hop."""
+        return self._view.telemetry()
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until the run is over, at most `timeout` seconds; return whether it is."""
         return self._over.wait(timeout)
 
     def stop(self) -> Ended:
-        """Stop the sound and return how it ended."""
+        """Stop the sound, finish what is recorded, and return how it ended."""
         if not self._over.is_set():
             try:
                 self._pipe.send(None)
@@ -133,18 +197,18 @@ class RemoteEngine:
                 self._process.kill()
                 self._over.wait(2)
         self._process.join(2)
-        return self.ended or Ended(self._snapshot, failure="the engine's process did not end by itself and was stopped")
+        if self._result is None:
+            ended = self._ended or Ended(failure="the engine's process did not end by itself and was stopped")
+            files, problem = self._let_go()
+            failure = " ".join(filter(None, (ended.failure, problem))) or None
+            self._result = Ended(self._view.telemetry(), files, failure)
+        return self._result
 
     def _listen(self) -> None:
         try:
-            while True:
-                message = self._pipe.recv()
-                if isinstance(message, Ended):
-                    self.ended = message
-                    break
-                self._snapshot = message
+            self._ended = self._pipe.recv()
         except (EOFError, OSError):
-            self.ended = Ended(self._snapshot, failure="the engine's process ended unexpectedly; the sound has stopped")
+            self._ended = Ended(failure="the engine's process ended unexpectedly; the sound has stopped")
         self._over.set()
 
     def _courier(self) -> None:

@@ -19,7 +19,7 @@ import numpy as np
 from realtime import providers
 from realtime.chain import chain_for
 from realtime.demo import demo_song
-from realtime.devices.file import FileSink, FileSource, reader
+from realtime.devices.file import FileSource, reader
 from realtime.devices.null import NullDevice
 from realtime.devices.portaudio import PortAudioDevice
 from realtime.engine import Engine
@@ -30,7 +30,8 @@ from realtime.mix import Mix
 from realtime.priority import raise_priority
 from realtime.separator import Separator
 from realtime.stream import Stream
-from realtime.tape import Tape
+from realtime.tape import Recording
+from realtime.taps import RECORDED, Layout, Taps
 
 # Where the device chooses its blocks and varies them, they are taken to be no longer than this.
 VARYING_BLOCK = 1024
@@ -50,7 +51,7 @@ class Plan:
     """What to run. `device` is a name or index, "null" for none, None for the default with the null device to fall back on.
 
     `source` is a file to play instead of the device's input, "demo" for the demo song, None for the
-    device's own input. `record` takes the master, `stems` the stems (null device only).
+    device's own input. `record` takes what is heard, `stems` the stems (null device only).
     """
 
     separator: Path
@@ -174,9 +175,8 @@ class Session:
             )
         self._frames: int | None = None
         read, channels = self._source(plan, rate, device is None, notices)
-        self._sink = FileSink(plan.record, rate, channels) if plan.record else None
         if device is None:
-            device = NullDevice(read, rate, block, channels, self._sink.write if self._sink else None)
+            device = NullDevice(read, rate, block, channels, self._hear if plan.record else None)
         elif read is not None:
             read = _spread(read, device.out_channels)
             device = _Fed(device, read)
@@ -214,10 +214,16 @@ class Session:
         self.stream = Stream(chain, latency, rate, block, (device.in_channels, device.out_channels))
         if self.stream.bridge.notice:
             notices.append(self.stream.bridge.notice)
-        self._tape = None
-        if plan.stems is not None:
-            self._tape = Tape(engine, self._frames, plan.stems)
-            self.stream.tap = self._tape.take
+        # What to record, by whoever reads the stream's taps; None for nothing.
+        self.recording: Recording | None = None
+        if plan.record or plan.stems:
+            heard = channels if plan.record else 0
+            layout = Layout.lasting(
+                RECORDED, max(rate, engine_rate), engine.channels, engine.streams, engine.step, heard
+            )
+            self.stream.use(Taps(layout))
+            names = engine.names if run == "stems" else ("master",)
+            self.recording = Recording(plan.record, rate, plan.stems, engine_rate, names, self._frames)
         self.started = Started(
             separator=meta.name,
             stems=tuple(meta.stems),
@@ -232,6 +238,9 @@ class Session:
             work_ms=(1000 * work[0], 1000 * work[1]),
             notices=tuple(notices),
         )
+
+    def _hear(self, block: np.ndarray) -> None:
+        self.stream.taps.heard.append(block)
 
     def _portaudio(self, plan: Plan, block: int, notices: list[str]) -> PortAudioDevice | None:
         if plan.device == "null":
@@ -296,17 +305,10 @@ class Session:
             return f"the engine failed ({self.stream.failure!r}); the sound went on dry until the stream was stopped."
         return self.device.error
 
-    def stop(self) -> list[Path]:
-        """Stop; write what was recorded and return the files."""
+    def stop(self) -> None:
+        """Stop the sound, then inference."""
         self.device.stop()
         self.stream.stop()
-        files = []
-        if self._sink is not None:
-            self._sink.close()
-            files.append(self._sink.path)
-        if self._tape is not None:
-            files += self._tape.write()
-        return files
 
 
 def default_run(meta: Metadata, readable: bool) -> Literal["single", "stems"]:

@@ -12,43 +12,14 @@ import numpy as np
 
 from realtime.bridge import Bridge
 from realtime.chain import Native, Resampled
-from realtime.engine import Engine
 from realtime.latency import Latency
-from realtime.meters import Meter, SpectrumView
 from realtime.mix import Mix
 from realtime.priority import raise_priority
 from realtime.separator import flush_denormals
+from realtime.taps import SEEN, Description, Layout, Taps
 from realtime.telemetry import Telemetry
-
-# Work is counted in bins 2 % wide from 1 us up, so that percentiles of a whole night cost nothing.
-_BIN = np.log(1.02)
-_BINS = 900
-
-
-class WorkCounts:
-    """How long hops took: percentiles to 2 %, the maximum exactly."""
-
-    def __init__(self) -> None:
-        self._counts = np.zeros(_BINS, np.int64)
-        self.longest = 0.0
-
-    def add(self, seconds: float) -> None:
-        """Count one hop."""
-        self._counts[min(_BINS - 1, max(0, int(np.log(max(seconds, 1e-6) * 1e6) / _BIN)))] += 1
-        self.longest = max(self.longest, seconds)
-
-    def percentile(self, share: float) -> float:
-        """Return the time in seconds within which `share` (0..1) of the hops were done; 0 before the first."""
-        total = int(self._counts.sum())
-        if not total:
-            return 0.0
-        index = int(np.searchsorted(np.cumsum(self._counts), share * total))
-        return min(self.longest, float(np.exp((index + 1) * _BIN)) * 1e-6)
-
-    def reset(self) -> None:
-        """Count anew."""
-        self._counts.fill(0)
-        self.longest = 0.0
+from realtime.view import View
+from realtime.work import WorkCounts
 
 
 class Stream:
@@ -83,18 +54,13 @@ class Stream:
         # Further behind than this, hops are left out: late sound is of no use, and the delay must not grow.
         # It costs what is on its way through the look-ahead as well.
         self._limit = latency.reserve + 4 * max(chain.hop, block) + latency.lookahead
-        self._meters = {name: Meter() for name in ("input", "output", *(engine.names if engine.run == "stems" else ()))}
-        self._spectra = {name: SpectrumView(rate) for name in ("input", "output")}
+        self.use(Taps(Layout.lasting(SEEN, max(rate, engine.rate), engine.channels, engine.streams, engine.step)))
         self._clock: tuple[int, float] | None = None
         self._origin = self._last_origin = math.inf
         self._origin_due = 0.0
         self._stop, self._ready = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
-        self._snapshot: Telemetry | None = None
-        self._snapshot_due = 0.0
         self.failure: BaseException | None = None
-        # Called with the engine after every hop that was separated; must copy what it keeps, and be quick.
-        self.tap: Callable[[Engine], object] | None = None
 
     # The link.
 
@@ -105,11 +71,35 @@ class Stream:
 
     def position(self, wall: float) -> int | None:
         """Return which input sample stands at wall-clock time `wall`; None before sound runs."""
-        return None if self._snapshot is None else self._snapshot.position_at(wall)
+        clock = self._clock
+        return None if clock is None else round(clock[0] + (wall - clock[1]) * self.rate)
 
     def telemetry(self) -> Telemetry | None:
-        """Return the latest snapshot; None before the first hop."""
-        return self._snapshot
+        """Return what the taps tell now; None before the first hop. The engine's process itself never asks."""
+        return self._view.telemetry()
+
+    # The taps.
+
+    def use(self, taps: Taps) -> None:
+        """Write into `taps` from now on; before the stream starts."""
+        self.taps = taps
+        self._view = View(taps)
+        self.describe()
+
+    def describe(self) -> None:
+        """Tell the taps what runs: at the start, and on the inference thread whenever the chain or the latency is another."""
+        engine, stems = self.engine, self.engine.run == "stems"
+        self.taps.describe(
+            Description(
+                names=engine.names if stems else (),
+                attends=engine.names if stems else ("",),
+                rate=self.rate,
+                engine_rate=engine.rate,
+                hop=self.chain.hop,
+                block=self.block,
+                latency=self.latency,
+            )
+        )
 
     # The source.
 
@@ -133,6 +123,7 @@ class Stream:
 
     def start(self) -> None:
         """Start the inference thread and wait until it listens."""
+        self.taps.touch()
         self._thread = threading.Thread(target=self._guarded, name="inference", daemon=True)
         self._thread.start()
         self._ready.wait(10)
@@ -150,7 +141,7 @@ class Stream:
         self._stop.set()
         if self._thread is not None:
             self._thread.join()
-        self._take_snapshot()
+        self._count()
 
     def _guarded(self) -> None:
         try:
@@ -190,6 +181,7 @@ class Stream:
             left_out = self.chain.skip(block)
             self.hops += left_out
             self.misses += left_out
+            self._count()
             return True
         begun = time.perf_counter()
         before = self.chain.valid_from
@@ -201,9 +193,7 @@ class Stream:
         mixed = bool(stretches) and self.chain.valid_from == before
         if mixed:
             self.work.add(took)
-            if self.tap is not None:
-                self.tap(self.engine)
-        self._look(block, mixed)
+        self._tap(block, mixed)
         return True
 
     def _publish(self, stretch) -> None:
@@ -236,46 +226,26 @@ class Stream:
             self._last_origin, self._origin, self._origin_due = self._origin, origin, now + 1
         self._clock = (0, min(self._origin, self._last_origin))
 
-    def _look(self, block: np.ndarray, mixed: bool) -> None:
-        engine = self.engine
+    def _tap(self, block: np.ndarray, mixed: bool) -> None:
+        engine, taps = self.engine, self.taps
         # What is read ahead is shown when it is heard.
-        ahead = self.latency.ahead
-        if mixed or not ahead:
-            self._meters["input"].add(engine.dry if ahead else block)
-            self._spectra["input"].add(engine.dry if ahead else block)
+        if not self.latency.ahead:
+            taps.input.write(self._read - len(block), taps.generation, block)
+        elif mixed:
+            taps.input.write(engine.start, taps.generation, engine.dry)
         if mixed:
-            self._meters["output"].add(engine.master)
-            self._spectra["output"].add(engine.master)
-            if engine.run == "stems":
-                for name, stem in zip(engine.names, engine.stems, strict=True):
-                    self._meters[name].add(stem)
-        now = time.monotonic()
-        if now >= self._snapshot_due:
-            self._snapshot_due = now + 1 / 30
-            self._take_snapshot()
+            taps.output.write(
+                engine.start, taps.generation, engine.master, engine.stems if engine.run == "stems" else None
+            )
+        self._count()
 
-    def _take_snapshot(self) -> None:
-        self._snapshot = Telemetry(
-            hops=self.hops,
-            misses=self.misses,
-            xruns=self.bridge.counts().xruns,
-            position=max(0, self._read - self.latency.read_ahead),
-            latency=self.latency,
-            rate=self.rate,
-            hop=self.chain.hop,
-            block=self.block,
-            work_ms=tuple(1000 * self.work.percentile(p) for p in (0.5, 0.99, 0.999)) + (1000 * self.work.longest,),
-            deadline_ms=1000 * self.latency.reserve / self.rate,
-            load=self.work.percentile(0.5) * self.rate / self.chain.hop,
-            meters={name: meter.read() for name, meter in self._meters.items()},
-            spectra={name: view.read() for name, view in self._spectra.items()},
-            attention=self._attention(),
-            clock=self._clock,
+    def _count(self) -> None:
+        self.taps.count(
+            self.hops,
+            self.misses,
+            self.bridge.counts().xruns,
+            max(0, self._read - self.latency.read_ahead),
+            None if self._clock is None else self._clock[1],
+            self.work,
+            self.engine.attention,
         )
-
-    def _attention(self) -> dict[str, tuple[float, ...]]:
-        engine, weights = self.engine, self.engine.attention
-        if weights is None:
-            return {}
-        names = engine.names if engine.run == "stems" else ("",)
-        return {name: tuple(row.ravel().tolist()) for name, row in zip(names, weights, strict=True)}
