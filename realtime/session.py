@@ -10,7 +10,7 @@ import math
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -31,7 +31,7 @@ from realtime.priority import raise_priority
 from realtime.separator import Separator
 from realtime.stream import Stream
 from realtime.tape import Recording
-from realtime.taps import RECORDED, Layout, Taps
+from realtime.taps import RECORDED, Taps, capacity_for
 
 # Where the device chooses its blocks and varies them, they are taken to be no longer than this.
 VARYING_BLOCK = 1024
@@ -217,10 +217,11 @@ class Session:
         # What to record, by whoever reads the stream's taps; None for nothing.
         self.recording: Recording | None = None
         if plan.record or plan.stems:
-            heard = channels if plan.record else 0
-            layout = Layout.lasting(
-                RECORDED, max(rate, engine_rate), engine.channels, engine.streams, engine.step, heard
-            )
+            layout = self.stream.taps.layout
+            if plan.record:
+                layout = replace(layout, heard=channels, heard_capacity=capacity_for(RECORDED, rate, block))
+            if plan.stems:
+                layout = replace(layout, capacity=capacity_for(RECORDED, engine_rate, engine.step))
             self.stream.use(Taps(layout))
             names = engine.names if run == "stems" else ("master",)
             self.recording = Recording(plan.record, rate, plan.stems, engine_rate, names, self._frames)

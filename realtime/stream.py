@@ -16,7 +16,7 @@ from realtime.latency import Latency
 from realtime.mix import Mix
 from realtime.priority import raise_priority
 from realtime.separator import flush_denormals
-from realtime.taps import SEEN, Description, Layout, Taps
+from realtime.taps import SEEN, Description, Layout, Taps, capacity_for
 from realtime.telemetry import Telemetry
 from realtime.view import View
 from realtime.work import WorkCounts
@@ -54,7 +54,8 @@ class Stream:
         # Further behind than this, hops are left out: late sound is of no use, and the delay must not grow.
         # It costs what is on its way through the look-ahead as well.
         self._limit = latency.reserve + 4 * max(chain.hop, block) + latency.lookahead
-        self.use(Taps(Layout.lasting(SEEN, max(rate, engine.rate), engine.channels, engine.streams, engine.step)))
+        capacity = capacity_for(SEEN, max(rate, engine.rate), engine.step)
+        self.use(Taps(Layout(engine.channels, capacity, max(Layout.stems, engine.streams))))
         self._clock: tuple[int, float] | None = None
         self._origin = self._last_origin = math.inf
         self._origin_due = 0.0

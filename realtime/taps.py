@@ -26,35 +26,31 @@ SEEN, RECORDED = 2.0, 10.0
 
 # Counts, and descriptions, are written in turn: one is read while the next ones are filled.
 _COUNT_SLOTS, _DESCRIPTION_SLOTS = 16, 4
-_COUNT_FIELDS = 16
+_COUNT_FIELDS = 8
 # Room for attention, float32 numbers, and for a description, bytes; what is larger is not shown, or refused.
 _ATTENTION, _DESCRIPTION = 4096, 4096
 _PAGE = 4096
+
+
+def capacity_for(seconds: float, rate: float, step: int = 0) -> int:
+    """Return the size in samples of a ring whose readers may be `seconds` behind; `step` samples are written at once."""
+    # A sixteenth is the writer's own.
+    return max(math.ceil(seconds * rate * 16 / 15) + 16, 4 * step)
 
 
 @dataclass(frozen=True)
 class Layout:
     """The size of the memory: rings of `capacity` samples for input, master and `stems` stems of `channels` channels.
 
-    And for what is heard, of `heard` channels, where that is not 0.
+    There is room for as many stems as a swap is likely to bring. What the device is given, of `heard`
+    channels, has a ring of `heard_capacity` samples, where that is not 0.
     """
 
     channels: int
     capacity: int
-    heard: int = 0
     stems: int = 8
-
-    @classmethod
-    def lasting(
-        cls, seconds: float, rate: float, channels: int, stems: int = 0, step: int = 0, heard: int = 0
-    ) -> Layout:
-        """Return one whose readers may be `seconds` behind, for as many stems as a swap is likely to bring, or `stems`.
-
-        `step` is how many samples are written at once.
-        """
-        # A sixteenth is the writer's own.
-        capacity = max(math.ceil(seconds * rate * 16 / 15) + 16, 4 * step)
-        return cls(channels, capacity, heard, max(cls.stems, stems))
+    heard: int = 0
+    heard_capacity: int = 0
 
     @property
     def arrays(self) -> tuple[tuple[tuple[int, ...], type], ...]:
@@ -71,7 +67,7 @@ class Layout:
             stretches,
             ((1 + self.stems, self.capacity, self.channels), np.float32),
             stretches,
-            ((1, self.capacity if self.heard else 1, max(1, self.heard)), np.float32),
+            ((1, max(1, self.heard_capacity), max(1, self.heard)), np.float32),
         )
 
     @property
@@ -193,7 +189,7 @@ class Taps:
         numbers = 0 if attention is None or attention.size > _ATTENTION else attention.size
         fields = self._counts[slot]
         start = math.nan if origin is None else origin
-        fields[:9] = self.generation, hops, misses, xruns, position, start, work.longest, numbers, 0
+        fields[:8] = self.generation, hops, misses, xruns, position, start, work.longest, numbers
         self._work[slot] = work.counts
         if numbers:
             self._attention[slot, :numbers] = attention.reshape(-1)
@@ -219,7 +215,7 @@ class Taps:
             if not counted:
                 return None
             slot = counted % _COUNT_SLOTS
-            generation, hops, misses, xruns, position, origin, longest, numbers, _ = self._counts[slot, :9].tolist()
+            generation, hops, misses, xruns, position, origin, longest, numbers = self._counts[slot, :8].tolist()
             work = WorkCounts()
             work.counts[:] = self._work[slot]
             attention = self._attention[slot, : int(numbers)].copy()

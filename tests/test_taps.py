@@ -167,7 +167,14 @@ def test_counts_come_back_as_they_were_written():
     attention = np.arange(24, dtype=np.float32).reshape(4, 2, 3)
     taps.count(7, 2, 1, 3584, 1234.5, work, attention)
     seen = taps.counts()
-    assert (seen.generation, seen.hops, seen.misses, seen.xruns, seen.position, seen.origin) == (1, 7, 2, 1, 3584, 1234.5)
+    assert (seen.generation, seen.hops, seen.misses, seen.xruns, seen.position, seen.origin) == (
+        1,
+        7,
+        2,
+        1,
+        3584,
+        1234.5,
+    )
     assert (seen.work.percentile(0.5), seen.work.longest) == (work.percentile(0.5), 0.03)
     assert np.array_equal(seen.attention, np.arange(24))
     assert taps.description(1) == DESCRIPTION
@@ -262,7 +269,9 @@ def test_another_process_reads_the_masters_and_stems_bit_by_bit_and_the_same_tel
     own = stream.telemetry()
     assert seen == own
     assert (own.hops, own.misses, own.position) == (len(audio) // step, 0, len(audio) // step * step)
-    assert own.work_ms == tuple(1000 * stream.work.percentile(p) for p in (0.5, 0.99, 0.999)) + (1000 * stream.work.longest,)
+    assert own.work_ms == tuple(1000 * stream.work.percentile(p) for p in (0.5, 0.99, 0.999)) + (
+        1000 * stream.work.longest,
+    )
     signals = {"input": audio[: own.position], "output": np.concatenate(masters)}
     signals |= dict(zip(STEMS, np.concatenate(stems, axis=1), strict=True))
     for name, signal_ in signals.items():
@@ -299,7 +308,7 @@ def test_hops_that_were_left_out_are_missing_in_the_positions(four_stems):
 # Recording.
 
 
-def recorded(tmp_path: Path, frames: int, layout: Layout = Layout(2, 1 << 16, 2)):
+def recorded(tmp_path: Path, frames: int, layout: Layout = Layout(2, 1 << 16, heard=2, heard_capacity=1 << 16)):
     taps = Taps(layout)
     taps.describe(DESCRIPTION)
     return taps, Recording(tmp_path / "heard.wav", 44100, tmp_path / "stems", 44100.0, STEMS, frames)
