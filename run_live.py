@@ -64,6 +64,11 @@ def _live_options(parser: argparse.ArgumentParser) -> None:
         "the CPU where that cannot be had (default: cpu)",
     )
     sound.add_argument(
+        "--hold",
+        action="store_true",
+        help="stay in the latency mode, however much is missed (default: step to one that costs less, and back)",
+    )
+    sound.add_argument(
         "--lockstep",
         action="store_true",
         help="compute inside the device callback, which may wait: for freewheeling servers, never live",
@@ -165,6 +170,7 @@ def _live(options: argparse.Namespace) -> int:
         record=options.record,
         stems=options.stems,
         provider=options.provider,
+        automatic=not options.hold,
         lockstep=options.lockstep,
     )
     osc = OscAddress(options.osc_host, options.osc_port)

@@ -1,7 +1,8 @@
 """The bridge between the device callback and the inference thread.
 
 Sound is addressed by position: input samples since the stream started. The sample taken in at
-position p is played `latency` samples later, whatever happens in between. The callback side is
+position p is played `latency` samples later, whatever happens in between; where another latency is
+asked for, the sound at the one takes over from that at the other. The callback side is
 `process` (or the compiled `callback_pointers`); everything else belongs to the inference thread.
 One callback, one inference thread, no locks.
 """
@@ -17,6 +18,7 @@ from realtime.callback import (
     ADDRESSES,
     CALLBACKS,
     ENDS,
+    FADING,
     GAP_SAMPLES,
     GAPS,
     HOP,
@@ -25,16 +27,20 @@ from realtime.callback import (
     IN_HEAD,
     LARGEST_BLOCK,
     LATENCY,
+    LEVEL,
+    LOUD,
     MIX,
     OUT_CAPACITY,
     OUT_CHANNELS,
     OUT_POSITION,
     SEQUENCE,
     SLOTS,
+    STATE,
     TAIL,
     TAIL_ENDS,
     TAIL_STARTS,
     USER_DATA,
+    WANTED_LATENCY,
     WEIGHT,
     WHOLE,
     WORDS,
@@ -63,7 +69,7 @@ class Bridge:
     `latency`: added latency in samples. `hop`: samples over which wet sound returns after a gap.
     `tail_weights` [tail]: how much of each sample behind the published end the overlap-add tail
     holds, falling from nearly 1 to nearly 0. `block`: largest expected block, a hint for the size
-    of the rings. Raises ValueError for sizes that make no stream.
+    of the rings. `room` is the longest tail there may be later. Raises ValueError for sizes that make no stream.
     """
 
     def __init__(
@@ -74,29 +80,32 @@ class Bridge:
         in_channels: int = 2,
         out_channels: int = 2,
         block: int = 0,
+        room: int = 0,
     ) -> None:
         weights = np.asarray(tail_weights, dtype=np.float32)
         if latency < 0 or hop < 1 or in_channels < 1 or out_channels < 1 or weights.ndim != 1:
             raise ValueError("a bridge needs latency >= 0, hop >= 1, at least one channel each way, and weights [tail]")
-        self.latency, self.hop = latency, hop
+        self.latency = latency
         # How much follows the end of the input until the last of it has been played.
         self.flush = latency
         self.in_channels, self.out_channels = in_channels, out_channels
-        self.tail = len(weights)
+        tail = max(room, len(weights))
         self.notice: str | None = NOTICE
-        capacity = max(MINIMUM_CAPACITY, 1 << (4 * (latency + block + hop + self.tail) - 1).bit_length())
-        # Weight 1 means whole, so a tail stays below it.
-        self._weights = np.clip(weights, 0, np.nextafter(np.float32(1), np.float32(0)))
+        capacity = max(MINIMUM_CAPACITY, 1 << (4 * (latency + block + hop + tail) - 1).bit_length())
+        self._room = capacity // 4 - block
         self._words = np.zeros(WORDS, np.int64)
-        self._words[[LATENCY, HOP, OUT_POSITION]] = latency, hop, -latency
-        self._state = np.zeros(3)
-        self._state[[MIX, WEIGHT]] = 1
+        self._words[[LATENCY, WANTED_LATENCY, OUT_POSITION]] = latency, latency, -latency
+        self._words[LOUD] = 1
+        self._state = np.zeros(STATE)
+        self._state[[MIX, WEIGHT, LEVEL]] = 1
         # Filled, not only reserved: the callback must not be the first to touch a page.
         self._in_ring = np.full((capacity, in_channels), 0, np.float32)
         self._out_ring = np.full((capacity, out_channels), 0, np.float32)
         self._weight_ring = np.full(capacity, 0, np.float32)
-        self._tails = np.full((SLOTS, self.tail, out_channels), 0, np.float32)
+        self._tails = np.full((SLOTS, tail, out_channels), 0, np.float32)
+        self._slot_weights = np.full((SLOTS, tail), 0, np.float32)
         self._fills = np.zeros(SLOTS)
+        self.shape(hop, weights)
         self._arrays = (
             self._words,
             self._state,
@@ -105,7 +114,7 @@ class Bridge:
             self._weight_ring,
             self._tails,
             self._fills,
-            self._weights,
+            self._slot_weights,
         )
         self._user = np.zeros(USER_DATA, np.int64)
         self._user[[IN_CHANNELS, OUT_CHANNELS, IN_CAPACITY, OUT_CAPACITY, TAIL]] = (
@@ -113,7 +122,7 @@ class Bridge:
             out_channels,
             capacity,
             capacity,
-            self.tail,
+            tail,
         )
         self._user[ADDRESSES : ADDRESSES + len(self._arrays)] = [a.ctypes.data for a in self._arrays]
         self._end = self._whole = self._tail_start = self._tail_end = self._sequence = 0
@@ -122,6 +131,11 @@ class Bridge:
             exchange(*empty, 0, *self._arrays)
             self._words[CALLBACKS] = 0
             stream_callback()
+            load_after_reads(self._words, IN_HEAD)
+
+    def __len__(self) -> int:
+        """How many samples of input the ring holds."""
+        return len(self._in_ring)
 
     # Callback side.
 
@@ -142,6 +156,38 @@ class Bridge:
         exchange(block_in, block_out, flags, *self._arrays)
 
     # Inference side.
+
+    def shape(self, hop: int, tail_weights: np.ndarray) -> None:
+        """Let what is published from now on have `tail_weights`, and wet sound return over `hop` samples.
+
+        Raises ValueError for a longer tail than there is room for.
+        """
+        if len(tail_weights) > self._tails.shape[1]:
+            raise ValueError(f"a tail of {len(tail_weights)} samples, where there is room for {self._tails.shape[1]}")
+        # Weight 1 means whole, so a tail stays below it.
+        below = np.nextafter(np.float32(1), np.float32(0))
+        self._weights = np.clip(np.asarray(tail_weights, np.float32), 0, below)
+        self._words[HOP] = self.hop = hop
+
+    def fits(self, latency: int, hop: int, tail: int) -> bool:
+        """Return whether the rings are long enough for such a stream."""
+        return latency + hop + tail <= self._room and tail <= self._tails.shape[1]
+
+    def change_latency(self, latency: int) -> None:
+        """Have what comes in from the next block on played `latency` samples later, after a fade."""
+        self.flush += latency - self.latency
+        self.latency = latency
+        store_release(self._words, WANTED_LATENCY, latency)
+
+    @property
+    def settled(self) -> bool:
+        """Whether the latency asked for is the one that is heard, and no fade is under way."""
+        return load_acquire(self._words, LATENCY) == self.latency and load_acquire(self._words, FADING) == 0
+
+    def tail(self) -> tuple[int, np.ndarray, np.ndarray]:
+        """Return the position, the samples [n, out_channels] and the weights [n] of the tail last published, as copies."""
+        slot, size = self._sequence % SLOTS, self._tail_end - self._tail_start
+        return self._tail_start, self._tails[slot, :size].copy(), self._slot_weights[slot, :size].copy()
 
     def available(self) -> int:
         """Return the position up to which input has arrived."""
@@ -181,7 +227,7 @@ class Bridge:
         _to_ring(self._weight_ring, self._end, np.broadcast_to(np.float32(1), len(block)))
         self._end += len(block)
         self._tail_start, self._tail_end = self._end, self._end + len(tail)
-        self._hand_over(tail, fill_gain)
+        self._hand_over(tail, self._weights[: len(tail)], fill_gain)
 
     def skip_to(self, position: int) -> None:
         """Go on at `position` >= `published`: what lies between is a gap. Raises ValueError otherwise."""
@@ -196,16 +242,17 @@ class Bridge:
         weight = np.zeros(count, np.float32)
         left = tail[start - self._tail_start :][:count]
         wet[: len(left)] = left
-        weight[: len(left)] = self._weights[start - self._tail_start :][: len(left)]
+        weight[: len(left)] = self._slot_weights[slot, start - self._tail_start :][: len(left)]
         _to_ring(self._out_ring, start, wet)
         _to_ring(self._weight_ring, start, weight)
         self._end = self._whole = position
-        self._hand_over(tail, float(self._fills[slot]))
+        self._hand_over(tail, self._slot_weights[slot, : len(tail)], float(self._fills[slot]))
 
-    def _hand_over(self, tail: np.ndarray, fill_gain: float) -> None:
+    def _hand_over(self, tail: np.ndarray, weights: np.ndarray, fill_gain: float) -> None:
         self._sequence += 1
         slot = self._sequence % SLOTS
         self._tails[slot, : len(tail)] = tail
+        self._slot_weights[slot, : len(weights)] = weights
         self._fills[slot] = fill_gain
         self._words[ENDS + slot] = self._end
         self._words[TAIL_STARTS + slot] = self._tail_start
@@ -214,6 +261,15 @@ class Bridge:
         store_release(self._words, SEQUENCE, self._sequence)
 
     # Any thread.
+
+    def fade(self, loud: bool) -> None:
+        """Let everything fade out, or in again, within FADE samples: around a stop of the device."""
+        store_release(self._words, LOUD, int(loud))
+
+    @property
+    def silent(self) -> bool:
+        """Whether it has faded out."""
+        return self._words[LOUD] == 0 and self._state[LEVEL] == 0
 
     def counts(self) -> Counts:
         """Return what the callback has counted so far."""

@@ -7,6 +7,8 @@ What is played at position p is r x(p) + (1 - r a(p)) g d(p): x is the wet sampl
 by a, d the dry sample and g the fill gain. The weight a is 1 where the wet sound is whole, falls
 over the overlap-add tail behind its end, and is 0 beyond. The mix r shrinks whenever a rises, so
 that r a never jumps up; where the sound is whole it grows to 1 within a hop.
+
+Where another latency is wanted, the sound at the new one takes over from that at the old one within FADE samples.
 """
 
 from __future__ import annotations
@@ -22,21 +24,27 @@ from realtime.atomics import compiled, load_acquire, njit, store_release
 IN_HEAD = 0  # callback: input positions below this are in the ring
 OUT_POSITION = 1  # callback: next position to be played
 CALLBACKS, XRUNS, GAPS, GAP_SAMPLES, LARGEST_BLOCK = 2, 3, 4, 5, 6  # callback: counters
+LATENCY, LATENCY_BEFORE, FADING = 7, 8, 9  # callback: what holds now, what held before, samples left of a fade
 SEQUENCE = 32  # inference: number of publications; the last one is in slot SEQUENCE % SLOTS
 SLOTS = 8  # a callback may read a slot while the next ones are filled
 ENDS = 48  # inference, per slot: wet positions below this are in the ring
 TAIL_STARTS, TAIL_ENDS = 56, 64  # inference, per slot: positions of the tail; only what is not below ENDS counts
 WHOLE = 72  # inference, per slot: from here to the end nothing was skipped
-LATENCY, HOP = 80, 81  # constants
+WANTED_LATENCY, HOP = 80, 81  # inference: the latency to go to; samples in which the sound grows whole
+LOUD = 82  # control: 1, or 0 where nothing is to be heard
 WORDS = 96
 
 # Layout of the callback's own float64 state.
-MIX, WEIGHT, FILL = 0, 1, 2
+MIX, WEIGHT, FILL, LEVEL = 0, 1, 2, 3
+STATE = 4
 
 # Layout of the user data: shapes, then addresses, of what `exchange` takes.
 IN_CHANNELS, OUT_CHANNELS, IN_CAPACITY, OUT_CAPACITY, TAIL = 0, 1, 2, 3, 4
 ADDRESSES = 8
 USER_DATA = 16
+
+# Samples in which one latency takes over from another.
+FADE = 512
 
 XRUN_FLAGS = 15  # PortAudio: input underflow 1, input overflow 2, output underflow 4, output overflow 8
 
@@ -61,9 +69,9 @@ def exchange_python(
     """Take a block in, play a block out.
 
     `block_in` float32 [n, in_channels], `block_out` float32 [n, out_channels], `flags` PortAudio's
-    status flags. `words` int64 [WORDS] and `state` float64 [3] as laid out above; `in_ring` float32
+    status flags. `words` int64 [WORDS] and `state` float64 [STATE] as laid out above; `in_ring` float32
     [2^k, in_channels], `out_ring` float32 [2^m, out_channels], `weight_ring` float32 [2^m]; `tails`
-    float32 [SLOTS, tail, out_channels], `fills` float64 [SLOTS], `weights` float32 [tail], below 1.
+    float32 [SLOTS, tail, out_channels], `fills` float64 [SLOTS], `weights` float32 [SLOTS, tail], below 1.
     """
     total = block_out.shape[0]
     in_channels = in_ring.shape[1]
@@ -72,6 +80,11 @@ def exchange_python(
     out_capacity = out_ring.shape[0]
     in_mask = in_capacity - 1
     out_mask = out_capacity - 1
+    wanted = load_acquire(words, WANTED_LATENCY)
+    if wanted != words[LATENCY] and words[FADING] == 0:
+        words[LATENCY_BEFORE] = words[LATENCY]
+        words[LATENCY] = wanted
+        words[FADING] = FADE
     latency = words[LATENCY]
     step = 1.0 / words[HOP]
     r = float(state[MIX])
@@ -103,13 +116,14 @@ def exchange_python(
         i = 0
         while i < count:
             p = since + i
-            if p < 0:
+            fading = words[FADING]
+            if fading == 0 and p < 0:
                 run = min(count - i, -p)
                 block_out[done + i : done + i + run] = 0.0
                 i += run
                 continue
             at = p & out_mask
-            if r == 1.0 and last == 1.0 and whole <= p < end:
+            if fading == 0 and r == 1.0 and last == 1.0 and whole <= p < end:
                 run = min(count - i, end - p, out_capacity - at)
                 _copy_rows(block_out, done + i, out_ring, at, run)
                 g = fill
@@ -119,7 +133,7 @@ def exchange_python(
             if p < end:
                 weight = float(weight_ring[at])
             elif p < tail_end:
-                weight = float(weights[p - tail_start])
+                weight = float(weights[slot, p - tail_start])
             if weight > last:
                 r *= last / weight
             if weight == 1.0:
@@ -142,10 +156,38 @@ def exchange_python(
                 # NaN and infinity would pass even a gain of zero.
                 if not abs(sound) < 1e30:
                     sound = 0.0
-                block_out[done + i, c] = r * wet + dry * sound
+                block_out[done + i, c] = (r * wet + dry * sound) * (p >= 0)
+            if fading > 0:
+                q = head + i - words[LATENCY_BEFORE]
+                share = fading / (FADE + 1.0)
+                before = 0.0
+                if q < end:
+                    before = float(weight_ring[q & out_mask])
+                elif q < tail_end:
+                    before = float(weights[slot, q - tail_start])
+                for c in range(out_channels):
+                    wet = 0.0
+                    if q < end:
+                        wet = float(out_ring[q & out_mask, c])
+                    elif q < tail_end:
+                        wet = float(tails[slot, q - tail_start, c])
+                    sound = float(in_ring[q & in_mask, c % in_channels])
+                    if not abs(sound) < 1e30:
+                        sound = 0.0
+                    old = (wet + (1.0 - before) * g * sound) * (q >= 0)
+                    block_out[done + i, c] += share * (old - block_out[done + i, c])
+                words[FADING] = fading - 1
             i += 1
         store_release(words, OUT_POSITION, since + count)
         done += count
+    loud = float(load_acquire(words, LOUD))
+    level = float(state[LEVEL])
+    if level != loud or loud == 0.0:
+        for i in range(total):
+            level = min(1.0, max(0.0, level + (2.0 * loud - 1.0) / FADE))
+            for c in range(out_channels):
+                block_out[i, c] *= level
+        state[LEVEL] = level
     state[MIX] = r
     state[WEIGHT] = last
     state[FILL] = g
@@ -173,13 +215,13 @@ if njit:
             carray(block_out, (n, outs), np.float32),
             np.int64(flags),
             carray(_pointer(user[ADDRESSES]), (WORDS,), np.int64),
-            carray(_pointer(user[ADDRESSES + 1]), (3,), np.float64),
+            carray(_pointer(user[ADDRESSES + 1]), (STATE,), np.float64),
             carray(_pointer(user[ADDRESSES + 2]), (user[IN_CAPACITY], ins), np.float32),
             carray(_pointer(user[ADDRESSES + 3]), (user[OUT_CAPACITY], outs), np.float32),
             carray(_pointer(user[ADDRESSES + 4]), (user[OUT_CAPACITY],), np.float32),
             carray(_pointer(user[ADDRESSES + 5]), (SLOTS, tail, outs), np.float32),
             carray(_pointer(user[ADDRESSES + 6]), (SLOTS,), np.float64),
-            carray(_pointer(user[ADDRESSES + 7]), (tail,), np.float32),
+            carray(_pointer(user[ADDRESSES + 7]), (SLOTS, tail), np.float32),
         )
         return 0  # paContinue
 

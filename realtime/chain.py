@@ -1,4 +1,7 @@
-"""An engine at the device's rate: blocks of device samples in, addressed stretches of output out."""
+"""An engine at the device's rate: blocks of device samples in, addressed stretches of output out.
+
+A chain may begin in the midst of a stream: its engine counts from `base`, a position of the stream.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,14 @@ import numpy as np
 
 from realtime.engine import Engine
 from realtime.latency import Latency, latency_for
+from realtime.mix import Mix
 from realtime.resample import Resampler
 
 # What the resampler's uneven chunks may add to the lateness seen in a few seconds, in samples.
 _MARGIN = 32
+
+# Samples held back behind a resampler, on which the sound can fade where the next ones do not come.
+_TAIL = 64
 
 
 @dataclass
@@ -24,6 +31,10 @@ class Stretch:
     tail: np.ndarray
     fill_gain: float
 
+    def copy(self) -> Stretch:
+        """Return one that stays as it is."""
+        return Stretch(self.start, self.block.copy(), self.tail.copy(), self.fill_gain)
+
 
 class Native:
     """The device runs at the separator's rate: a step in, a step out.
@@ -31,14 +42,18 @@ class Native:
     `hop` is what one call of the separator finishes, `rise` a hop of the STFT, in samples.
     """
 
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
+    def __init__(self, engine: Engine, base: int = 0) -> None:
+        self.engine, self.base = engine, base
         self.quantum = self.hop = engine.step
         self.rise = engine.mode.hop
         self.tail_weights = engine.weights
         # Where complete output begins again after a hop was left out.
         self.valid_from = 0
         self._stretch = Stretch(0, engine.master, engine.tail, 0.0)
+
+    def submit(self, mix: Mix, at: int | None) -> None:
+        """Hand a mix to the engine; `at` is a position of the stream, None at once."""
+        self.engine.schedule.submit(mix, None if at is None else at - self.base)
 
     def feed(self, block: np.ndarray) -> tuple[Stretch, ...]:
         """Take `block` [quantum, channels]; return the stretches it finishes, valid until the next call.
@@ -47,15 +62,15 @@ class Native:
         """
         engine = self.engine
         if not engine.process(block):
-            self.valid_from = engine.end
-        self._stretch.start, self._stretch.fill_gain = engine.start, engine.fill_gain
+            self.valid_from = self.base + engine.end
+        self._stretch.start, self._stretch.fill_gain = self.base + engine.start, engine.fill_gain
         return (self._stretch,)
 
     def skip(self, block: np.ndarray) -> int:
         """Take `block` without separating it; return how many hops were left out."""
         self.engine.push(block)
         self.engine.drop()
-        self.valid_from = self.engine.end
+        self.valid_from = self.base + self.engine.end
         return 1
 
     def latency(self, block: int | None, reserve: int) -> Latency:
@@ -67,18 +82,24 @@ class Native:
 class Resampled:
     """The device runs at another rate: soxr to the separator's rate and back; `hop` and `rise` as in Native."""
 
-    def __init__(self, engine: Engine, device_rate: int) -> None:
-        self.engine, self.device_rate = engine, device_rate
+    def __init__(self, engine: Engine, device_rate: int, base: int = 0) -> None:
+        self.engine, self.device_rate, self.base = engine, device_rate, base
         self.quantum = 64
         self.factor = device_rate / engine.rate
         self.hop = round(engine.step * self.factor)
         self.rise = round(engine.mode.hop * self.factor)
-        self.tail_weights = np.zeros(0)
+        self.tail_weights = np.cos(0.5 * np.pi * (np.arange(_TAIL) + 0.5) / _TAIL) ** 2
         self.valid_from = 0
         self._down = Resampler(device_rate, int(engine.rate), engine.channels)
         self._up = Resampler(int(engine.rate), device_rate, engine.channels)
         self._waiting = np.zeros((0, engine.channels), np.float32)
-        self._position = _start(engine, device_rate, self._up, engine.channels)
+        self._held = np.zeros((0, engine.channels), np.float32)
+        self._weights = self.tail_weights.astype(np.float32)[:, None]
+        self._position = base + _start(engine, device_rate, self._up, engine.channels)
+
+    def submit(self, mix: Mix, at: int | None) -> None:
+        """Hand a mix to the engine; `at` is a position of the stream, None at once."""
+        self.engine.schedule.submit(mix, None if at is None else round((at - self.base) / self.factor))
 
     def _advance(self, block: np.ndarray, separate: bool) -> tuple[Stretch, ...]:
         engine, step = self.engine, self.engine.step
@@ -94,10 +115,12 @@ class Resampled:
                     engine.drop()
                 master = np.zeros_like(engine.master)
                 # The resampler smears what is missing; a quarter of a hop covers its kernel.
-                self.valid_from = math.ceil((engine.end + engine.mode.hop // 4) * self.factor)
-            out = self._up.push(master)
-            stretches.append(Stretch(self._position, out, out[:0], engine.fill_gain))
-            self._position += len(out)
+                self.valid_from = self.base + math.ceil((engine.end + engine.mode.hop // 4) * self.factor)
+            sound = np.concatenate([self._held, self._up.push(master)])
+            count = max(0, len(sound) - _TAIL)
+            self._held = tail = sound[count:]
+            stretches.append(Stretch(self._position, sound[:count], tail * self._weights[: len(tail)], engine.fill_gain))
+            self._position += count
         return tuple(stretches)
 
     def feed(self, block: np.ndarray) -> tuple[Stretch, ...]:
@@ -111,7 +134,7 @@ class Resampled:
     def latency(self, block: int | None, reserve: int) -> Latency:
         """Return the added latency; the resamplers' part is measured on silence."""
         engine, mode = self.engine, self.engine.mode
-        late = _lateness(engine, self.device_rate, block or 16, self.quantum) + _MARGIN
+        late = _lateness(engine, self.device_rate, block or 16, self.quantum) + _MARGIN + _TAIL
         window = round((mode.synthesis - mode.hop) * self.factor)
         adaptation = round((engine.step - 1) * self.factor)
         lookahead = round(engine.lookahead * self.factor)
@@ -147,6 +170,6 @@ def _lateness(engine: Engine, device_rate: int, block: int, quantum: int) -> int
     return worst
 
 
-def chain_for(engine: Engine, device_rate: int) -> Native | Resampled:
-    """Return the chain that runs `engine` on a device of `device_rate` Hz."""
-    return Native(engine) if device_rate == engine.rate else Resampled(engine, device_rate)
+def chain_for(engine: Engine, device_rate: int, base: int = 0) -> Native | Resampled:
+    """Return the chain that runs `engine` on a device of `device_rate` Hz, from position `base` of the stream on."""
+    return Native(engine, base) if device_rate == engine.rate else Resampled(engine, device_rate, base)

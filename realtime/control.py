@@ -12,12 +12,13 @@ from typing import Literal
 
 from realtime import gainlaw
 from realtime.errors import HostError
+from realtime.latency import MODE_NAMES
 from realtime.presets import presets_for
 
 Value = float | int | str | bytes
-Kind = Literal["setting", "text", "info", "request", "reply", "telemetry"]
+Kind = Literal["setting", "choice", "text", "info", "request", "reply", "telemetry"]
 
-_ACCESS = {"setting": "both", "request": "write"}
+_ACCESS = {"setting": "both", "choice": "both", "request": "write"}
 _NOUNS = {"f": "number", "i": "whole number", "s": "text", "b": "blob"}
 # Characters that OSC gives a meaning of their own in an address.
 _RESERVED = set(" #*,/?[]{}")
@@ -49,6 +50,7 @@ def percent(x: float) -> str:
 class Control:
     """One address of the host.
 
+    A `setting` holds as soon as it is set; a `choice` once the host has carried it out, and reads what runs until then.
     `tags` holds an OSC type tag per argument, of f, i, s and b. `range` (inclusive) bounds every
     number, `choices` every text. With `optional`, any argument may be left out. `default` is the
     value at the start where there is one. `text` turns a normalised value into its display twin.
@@ -144,10 +146,13 @@ def check_stems(stems: Sequence[str]) -> None:
         raise HostError(f"a separator needs at least one stem and each name once, not {list(stems)}")
 
 
-def controls_for(stems: Sequence[str], attends: tuple[int, int] | None = None) -> dict[str, Control]:
+def controls_for(
+    stems: Sequence[str], attends: tuple[int, int] | None = None, models: Sequence[str] = ()
+) -> dict[str, Control]:
     """Return the table for `stems`, by address, in the order of the documentation.
 
-    `attends` are the layers and latent sources of the separator's attention; None where it tells none.
+    `attends` are the layers and latent sources of the separator's attention; None where it tells none. `models` are
+    the names of the separators to choose from.
     Raises HostError where a stem's name cannot be part of an address.
     """
     check_stems(stems)
@@ -176,14 +181,22 @@ def controls_for(stems: Sequence[str], attends: tuple[int, int] | None = None) -
         Control("/glide", "setting", "f", "time a change takes", range=(0, 5000), unit="ms", default=(30.0,)),
         Control("/bypass", "setting", description="lets the mixture through, aligned", **switch),
         Control("/wet", "setting", "f", "share of separated sound", range=(0, 1), default=(1.0,), text=percent),
-        Control("/model", "info", "s", "the separator's name"),
-        Control("/mode", "info", "s", "latency mode"),
-        Control("/run", "info", "s", "how the condition is run", choices=("single", "stems")),
+        Control(
+            "/model", "choice" if models else "info", "s", "the separator; one with the same stems takes over while music plays",
+            choices=tuple(models),
+        ),
+        Control("/mode", "choice", "s", "latency mode, of those the separator has", choices=MODE_NAMES),
+        Control(
+            "/mode/auto", "choice", description="steps to a mode that costs less after repeated misses, and back",
+            tags="i", range=(0, 1), default=(1,),
+        ),
+        Control("/run", "choice", "s", "how the condition is run", choices=("single", "stems")),
+        Control("/notice", "info", "s", "what the host last had to say", default=("",)),
         Control("/stems", "info", "s" * count, "names of the stems", default=tuple(stems)),
         Control("/presets", "info", "s" * len(presets), "names of the presets", default=presets),
         Control("/device", "info", "s", "the audio device"),
         Control("/rate", "info", "i", "sample rate of the device", unit="Hz"),
-        Control("/block", "info", "i", "frames the device asks for at once", unit="samples"),
+        Control("/block", "choice", "i", "frames the device asks for at once", range=(32, 4096), unit="samples"),
         Control(
             "/subscribe", "request", "is", "values below a prefix now, then changes, at a port (default: the sender's)",
             range=(1, 65535), optional=True,

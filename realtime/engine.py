@@ -310,6 +310,17 @@ class Engine:
                 lane.separate(self._condition)
         self.reset()
 
+    def follow(self, other: Engine) -> None:
+        """Take over where the gains of `other` are on their way, and under which condition it ran.
+
+        Of another run or other stems nothing can be taken over; gains and condition then stand where they are wanted.
+        """
+        self._powers[:] = other._powers
+        if (self.run, self.names) == (other.run, other.names):
+            self._ramps.follow(other._ramps)
+            self._condition[:], self._target[:] = other._condition, other._target
+            self._glide_left = round(other._glide_left * other.step / self.step)
+
     def drop(self) -> None:
         """Forget unfinished output, where steps were left out; the network keeps its state.
 

@@ -9,11 +9,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from realtime.changes import Notice
+from realtime.control import Value
 from realtime.demo import SHOW
+from realtime.library import find_separator, list_separators
 from realtime.osc import OscServer
-from realtime.remote import Ended, RemoteEngine
+from realtime.remote import Automatic, Ended, RemoteEngine
 from realtime.separator import Separator
-from realtime.session import Plan
+from realtime.session import Plan, Started, Wish
 from realtime.state import ControlState
 
 
@@ -41,14 +44,16 @@ class Host:
     ) -> None:
         separator = Separator.load(plan.separator)
         # The port first: a second host must fail before it touches the sound.
-        link = _LateLink()
-        self.state = ControlState(separator.metadata.stems, link, attends=separator.attends)
+        link = _LateLink(lambda: self.state)
+        meta = separator.metadata
+        models = sorted({*list_separators(), meta.name})
+        self.state = ControlState(meta.stems, link, attends=separator.attends, models=models)
         if preset is not None:
             self.state.set("/preset", preset)
         self.server = OscServer(self.state, osc.host, osc.port)
         given = self.state.mix
         try:
-            self.engine = RemoteEngine(replace(plan, mix=given), say)
+            self.engine = RemoteEngine(replace(plan, mix=given), say, self._hear)
         except BaseException:
             self.server.close()
             raise
@@ -57,19 +62,31 @@ class Host:
         while given != (now := self.state.mix):
             self.engine.submit(now, None)
             given = now
-        self.started = started = self.engine.started
-        for address, value in (
-            ("/model", started.separator),
-            ("/mode", started.latency_mode),
-            ("/run", started.run),
-            ("/device", started.device),
-            ("/rate", started.rate),
-            ("/block", started.block),
-        ):
-            self.state.set_info(address, value)
+        started = self.engine.started
+        self._hear(started)
+        self.state.set_info("/mode/auto", int(plan.automatic))
         presets = self.state.value("/presets") or ()
         demo = started.device == "null" and plan.source in (None, "demo")
         self._show = [(seconds, name) for seconds, name in SHOW if show and demo and name in presets]
+
+    @property
+    def started(self) -> Started:
+        """What runs now."""
+        return self.engine.started
+
+    def _hear(self, news: Started | Notice) -> None:
+        if isinstance(news, Notice):
+            self.state.set_info("/notice", news.text)
+            return
+        for address, value in (
+            ("/model", news.separator),
+            ("/mode", news.latency_mode),
+            ("/run", news.run),
+            ("/device", news.device),
+            ("/rate", news.rate),
+            ("/block", news.block),
+        ):
+            self.state.set_info(address, value)
 
     def tick(self) -> None:
         """Play the demo's script of presets as far as the music has come."""
@@ -89,7 +106,20 @@ class Host:
 class _LateLink:
     """Stands for the engine until it runs."""
 
-    engine: RemoteEngine | None = None
+    def __init__(self, state: Callable[[], ControlState]) -> None:
+        self.engine: RemoteEngine | None = None
+        self._state = state
+
+    def change(self, address: str, value: Value) -> None:
+        if address == "/mode/auto":
+            self._state().set_info(address, value)
+            wish = Automatic(bool(value))
+        elif address == "/model":
+            wish = Wish(separator=find_separator(value))
+        else:
+            wish = Wish(**{address.removeprefix("/"): value})
+        if self.engine is not None:
+            self.engine.change(wish)
 
     def submit(self, mix, at) -> None:
         if self.engine is not None:

@@ -38,6 +38,14 @@ class Schedule:
             kept = () if at is None else tuple(w for w in self._waiting if w[0] is None or w[0] < at)
             self._waiting = (*kept, (at, mix))
 
+    def since(self, position: int) -> tuple[tuple[int | None, Mix], ...]:
+        """Forget what `position` has made obsolete; return the mix that holds there, as of now, and what comes later."""
+        with self._lock:
+            held = [mix for at, mix in self._waiting if at is None or at <= position]
+            later = tuple((at, mix) for at, mix in self._waiting if at is not None and at > position)
+            self._waiting = (*((None, mix) for mix in held[-1:]), *later)
+            return self._waiting
+
     def take_all(self) -> tuple[tuple[int | None, Mix], ...]:
         """Remove and return everything."""
         with self._lock:
@@ -73,6 +81,11 @@ class Ramps:
         """Move to `target` [values] within `samples`, from here on."""
         self._target[:] = target
         self._left = max(1, int(samples))
+
+    def follow(self, other: Ramps) -> None:
+        """Go on where `other` is, to where it goes."""
+        self.now[:], self._target[:], self._left = other.now, other._target, other._left
+        self.course[:] = self.now[:, None]
 
     def run(self, start: int, end: int) -> None:
         """Render samples `start`..`end` of the block into `course`."""

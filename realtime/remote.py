@@ -11,16 +11,24 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from realtime.changes import Changes, Notice
 from realtime.errors import HostError
 from realtime.mix import Mix, Schedule
 from realtime.segment import Segment
-from realtime.session import Plan, Session, Started
+from realtime.session import Plan, Session, Started, Wish
 from realtime.tape import Recording, Tape
 from realtime.taps import Layout, Taps
 from realtime.telemetry import Telemetry
 from realtime.view import View
 
 _BEAT = 1 / 30
+
+
+@dataclass(frozen=True)
+class Automatic:
+    """Whether the mode is stepped down and up by itself."""
+
+    on: bool
 
 
 @dataclass(frozen=True)
@@ -57,19 +65,27 @@ def _serve(plan: Plan, pipe, name: str) -> None:
         return
     pipe.send(session.started)
     stop = threading.Event()
+    changes = Changes(session, plan.automatic)
 
     def receive() -> None:
         try:
             while (message := pipe.recv()) is not None:
-                for at, mix in message:
-                    session.stream.submit(mix, at)
+                if isinstance(message, Wish):
+                    changes.ask(message)
+                elif isinstance(message, Automatic):
+                    changes.automatic = message.on
+                else:
+                    for at, mix in message:
+                        session.stream.submit(mix, at)
         except (EOFError, OSError):
             pass  # control is gone, and with it whoever could still stop the sound
         stop.set()
 
     threading.Thread(target=receive, name="mixes", daemon=True).start()
     while not session.over and not stop.wait(_BEAT):
-        pass
+        changes.beat()
+        while not changes.told.empty():
+            pipe.send(changes.told.get())
     failure = session.failure
     session.stop()
     pipe.send(Ended(failure=failure))
@@ -90,11 +106,16 @@ def _main(plan: Plan, pipe, name: str) -> None:
 class RemoteEngine:
     """Runs a plan in a process of its own and links control to it.
 
-    `started` says what runs; until it does, `say` hears what it waits for. Raises HostError where the
-    plan does not work.
+    `started` says what runs; until it does, `say` hears what it waits for. `tell` is called, on a thread of the
+    link's own, with what runs instead after a change, and with notices. Raises HostError where the plan does not work.
     """
 
-    def __init__(self, plan: Plan, say: Callable[[str], object] = lambda sentence: None) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        say: Callable[[str], object] = lambda sentence: None,
+        tell: Callable[[Started | Notice], object] = lambda news: None,
+    ) -> None:
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
         self._name = Segment.new_name()
@@ -108,6 +129,8 @@ class RemoteEngine:
         self._result: Ended | None = None
         self._schedule = Schedule()
         self._waiting = threading.Event()
+        self._sending = threading.Lock()
+        self._tell = tell
         self._over = threading.Event()
         try:
             self.started: Started = self._await_start(say)
@@ -116,7 +139,7 @@ class RemoteEngine:
             self._process.join()
             self._let_go()
             raise
-        threading.Thread(target=self._listen, name="engine's end", daemon=True).start()
+        threading.Thread(target=self._listen, name="news", daemon=True).start()
         threading.Thread(target=self._courier, name="courier", daemon=True).start()
 
     def _await_start(self, say: Callable[[str], object]) -> Started:
@@ -174,6 +197,10 @@ class RemoteEngine:
         self._schedule.submit(mix, at)
         self._waiting.set()
 
+    def change(self, wish: Wish | Automatic) -> None:
+        """Have something else run while the music plays, or have it chosen by the host itself; `tell` hears of it."""
+        self._send(wish)
+
     def position(self, wall: float) -> int | None:
         """Return which input sample stands at wall-clock time `wall`; None before sound runs."""
         return self._view.position(wall)
@@ -182,6 +209,14 @@ class RemoteEngine:
         """Return how it runs now; None before the first hop."""
         return self._view.telemetry()
 
+    def _send(self, message) -> bool:
+        try:
+            with self._sending:
+                self._pipe.send(message)
+        except OSError:
+            return False
+        return True
+
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until the run is over, at most `timeout` seconds; return whether it is."""
         return self._over.wait(timeout)
@@ -189,10 +224,7 @@ class RemoteEngine:
     def stop(self) -> Ended:
         """Stop the sound, finish what is recorded, and return how it ended."""
         if not self._over.is_set():
-            try:
-                self._pipe.send(None)
-            except OSError:
-                pass
+            self._send(None)
             if not self._over.wait(10):
                 self._process.kill()
                 self._over.wait(2)
@@ -206,7 +238,11 @@ class RemoteEngine:
 
     def _listen(self) -> None:
         try:
-            self._ended = self._pipe.recv()
+            while not isinstance(message := self._pipe.recv(), Ended):
+                if isinstance(message, Started):
+                    self.started = message
+                self._tell(message)
+            self._ended = message
         except (EOFError, OSError):
             self._ended = Ended(failure="the engine's process ended unexpectedly; the sound has stopped")
         self._over.set()
@@ -217,10 +253,7 @@ class RemoteEngine:
                 continue
             self._waiting.clear()
             batch = self._schedule.take_all()
-            if batch:
-                try:
-                    self._pipe.send(batch)
-                except OSError:
-                    return
+            if batch and not self._send(batch):
+                return
             # A flood of messages costs the engine's process no more than this many wake-ups.
             time.sleep(0.002)

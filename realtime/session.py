@@ -12,17 +12,18 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 
 from realtime import providers
 from realtime.chain import chain_for
+from realtime.choice import Choice
 from realtime.demo import demo_song
 from realtime.devices.file import FileSource, reader
 from realtime.devices.null import NullDevice
 from realtime.devices.portaudio import PortAudioDevice
-from realtime.engine import Engine
+from realtime.engine import Engine, full_mix
 from realtime.errors import HostError
 from realtime.latency import Latency, Mode, reserve_for
 from realtime.metadata import Metadata
@@ -30,6 +31,7 @@ from realtime.mix import Mix
 from realtime.priority import raise_priority
 from realtime.separator import Separator
 from realtime.stream import Stream
+from realtime.successor import successor
 from realtime.tape import Recording
 from realtime.taps import RECORDED, Taps, capacity_for
 
@@ -44,6 +46,12 @@ MEASURED, LEAST_CALLS = 4.0, 5
 
 # A silence before the sound that lasts longer is explained, in seconds.
 PATIENCE = 1.0
+
+# Hops that are measured of a mode that is not asked for, but may be.
+GLANCE = 80
+
+# How long another chain may wait for the sound to be late enough for it, in seconds.
+HAND_OVER = 10.0
 
 
 @dataclass(frozen=True)
@@ -67,8 +75,20 @@ class Plan:
     stems: Path | None = None
     # What computes the network, by its name in realtime/providers.py; the CPU where that cannot be had.
     provider: str = "cpu"
+    # Whether the mode is stepped down after repeated misses, and up again.
+    automatic: bool = True
     # The callback computes the hops itself and may be late: for freewheeling and tests, never live.
     lockstep: bool = False
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is to run instead while the music plays: None leaves as it is."""
+
+    separator: Path | None = None
+    mode: str | None = None
+    run: Literal["single", "stems"] | None = None
+    block: int | None = None
 
 
 @dataclass(frozen=True)
@@ -87,6 +107,7 @@ class Started:
     hop: int
     work_ms: tuple[float, float]
     notices: tuple[str, ...] = ()
+    choices: tuple[Choice, ...] = ()
 
     @property
     def latency_text(self) -> str:
@@ -118,10 +139,10 @@ def mode_of(separator: Separator, wanted: str | None) -> Mode:
     return separator.metadata.modes[mode_name(separator, wanted)]
 
 
-def measure_work(engine: Engine, hops: int = 200) -> tuple[float, float]:
+def measure_work(engine: Engine, hops: int = 200, playing: bool = False) -> tuple[float, float]:
     """Return the median and the p99.9 of the time a call takes, in seconds, on noise; leaves `engine` unfit for use.
 
-    `hops` of the STFT are measured, or as many as there is time for.
+    `hops` of the STFT are measured, or as many as there is time for; while music is `playing`, out of its way.
     """
     noise = np.random.default_rng(0).standard_normal((engine.step, engine.channels)).astype(np.float32) * 0.1
     frames = engine.step // engine.mode.hop
@@ -129,7 +150,8 @@ def measure_work(engine: Engine, hops: int = 200) -> tuple[float, float]:
 
     def measure() -> None:
         # At the priority it will run at; a thread of its own, because priority is not easily given back.
-        raise_priority()
+        if not playing:
+            raise_priority()
         for i in range(-max(1, 20 // frames), max(LEAST_CALLS, hops // frames)):
             begun = time.perf_counter()
             engine.process(noise)
@@ -149,12 +171,28 @@ def measure_work(engine: Engine, hops: int = 200) -> tuple[float, float]:
     return median, slow if len(times) >= hops else max(slow, 1.5 * median)
 
 
-class Session:
-    """Builds what `plan` says; `start`, then `wait` or `stop`. Raises HostError with what is wrong and allowed."""
+class Wire(Protocol):
+    """What is fed to the null device in place of a source, without end, and what hears it in place of a file."""
 
-    def __init__(self, plan: Plan) -> None:
-        self.plan = plan
-        separator = Separator.load(plan.separator, providers.in_turn(plan.provider))
+    def read(self, count: int) -> np.ndarray:
+        """Return the next samples, float32 [count, channels]."""
+
+    def write(self, block: np.ndarray) -> None:
+        """Take what comes out, float32 [n, channels]; copy what is kept."""
+
+
+class Session:
+    """Builds what `plan` says; `start`, then `wait` or `stop`. Raises HostError with what is wrong and allowed.
+
+    With a `wire` the null device is put to the test.
+    """
+
+    def __init__(self, plan: Plan, wire: Wire | None = None) -> None:
+        self.plan, self._wire = plan, wire
+        self.separator = separator = Separator.load(plan.separator, providers.in_turn(plan.provider))
+        self._works: dict[tuple, tuple[float, float]] = {}
+        self._choices: dict[tuple, Choice] = {}
+        self._changing = False
         meta = separator.metadata
         name = mode_name(separator, plan.latency)
         mode = separator.metadata.modes[name]
@@ -174,39 +212,26 @@ class Session:
                 f"the stems of a live run can be written at {_listed(meta.sample_rates)} Hz, not {rate}; choose with --rate"
             )
         self._frames: int | None = None
-        read, channels = self._source(plan, rate, device is None, notices)
+        if wire is not None:
+            read, channels = wire.read, plan.channels
+        else:
+            read, channels = self._source(plan, rate, device is None, notices)
         if device is None:
-            device = NullDevice(read, rate, block, channels, self._hear if plan.record else None)
+            device = self._null(read, rate, block, channels)
         elif read is not None:
             read = _spread(read, device.out_channels)
             device = _Fed(device, read)
-        self.device = device
-        work = measure_work(Engine(separator, mode, device.out_channels, run, plan.mix, engine_rate))
-        period = meta.frames * mode.hop / engine_rate
-        share = work[0] / period
-        call = "a hop" if meta.frames == 1 else f"a call for {meta.frames} hops"
-        prediction = f"{call} of {meta.name} takes {1000 * work[0]:.1f} ms of the {1000 * period:.1f} ms it lasts in '{name}'"
-        lighter = "choose a lighter model or a longer latency mode"
-        if run == "stems" and len(meta.stems) > 1 and "single" in meta.runs:
-            lighter += ", or one condition at a time with --run single"
-        if share > IMPOSSIBLE:
-            raise HostError(f"{prediction}, which this machine cannot keep up; {lighter}")
-        if share > TIGHT:
-            notices.append(f"{prediction}: expect misses, or {lighter}.")
-        engine = Engine(separator, mode, device.out_channels, run, plan.mix, engine_rate)
+        self.device, self._block, self._engine_rate = device, block, engine_rate
+        engine = self._engine(separator, mode, run, plan.mix)
         engine.warm_up()
         if fallen := providers.fallback(plan.provider, engine.providers):
             notices.append(fallen)
         chain = chain_for(engine, rate)
-        # A measurement on a busy machine must not buy delay for ever: a hop of reserve is the most that helps.
-        longest = min(work[1], period)
-        reserve = reserve_for(longest, block, rate)
-        if device.block is None:
-            # A result may be asked for as early as one sample after the block that completed its hop.
-            reserve = math.ceil(longest * rate) + VARYING_BLOCK
-        latency = chain.latency(device.block, reserve)
+        choice = self._choice(separator, name, run)
+        notices += _tight(separator, choice, run)
+        latency = choice.latency
         self._read = read
-        if read is not None:
+        if self._frames is not None:
             engine.ends_at = math.ceil(self._frames * engine_rate / rate)
             if engine.lookahead:
                 latency = latency.reading_ahead(device.block)
@@ -236,12 +261,145 @@ class Session:
             latency=latency,
             device_latency=(device.input_latency, device.output_latency),
             hop=chain.hop,
-            work_ms=(1000 * work[0], 1000 * work[1]),
+            work_ms=(1000 * choice.work[0], 1000 * choice.work[1]),
             notices=tuple(notices),
+            choices=tuple(
+                choice if each == name else self._choice(separator, each, run, GLANCE) for each in meta.modes
+            ),
         )
 
     def _hear(self, block: np.ndarray) -> None:
         self.stream.taps.heard.append(block)
+
+    def _engine(self, separator: Separator, mode: Mode, run: str, mix: Mix) -> Engine:
+        return Engine(separator, mode, self.device.out_channels, run, mix, self._engine_rate)
+
+    def _choice(
+        self, separator: Separator, name: str, run: str, hops: int = 200, playing: bool = False
+    ) -> Choice:
+        """Return what a mode takes here; measured once."""
+        block = self.device.block
+        key = separator.path, name, run
+        if (*key, block, self._block) in self._choices:
+            return self._choices[*key, block, self._block]
+        meta, mode = separator.metadata, separator.metadata.modes[name]
+        engine = self._engine(separator, mode, run, full_mix(meta.stems))
+        if key not in self._works:
+            self._works[key] = measure_work(engine, hops, playing)
+        work = self._works[key]
+        period = meta.frames * mode.hop / self._engine_rate
+        # A measurement on a busy machine must not buy delay for ever: a hop of reserve is the most that helps.
+        longest = min(work[1], period)
+        rate = self.device.rate
+        reserve = reserve_for(longest, self._block, rate)
+        if block is None:
+            # A result may be asked for as early as one sample after the block that completed its hop.
+            reserve = math.ceil(longest * rate) + VARYING_BLOCK
+        scores = meta.quality.get(name)
+        quality = float(np.mean(list(scores.values()))) if scores else None
+        choice = Choice(name, chain_for(engine, rate).latency(block, reserve), work, period, quality)
+        self._choices[*key, block, self._block] = choice
+        return choice
+
+    def change(self, wish: Wish) -> Started:
+        """Let what `wish` names take over from what plays, once it is ready; return what runs then.
+
+        It takes the time of loading, measuring and catching up, a second or so, while the music plays on. Raises
+        HostError, and changes nothing, where that cannot be.
+        """
+        if wish.block is not None:
+            self._change_block(wish.block)
+        plan = self.plan
+        separator = self.separator
+        if wish.separator is not None and wish.separator != separator.path:
+            separator = Separator.load(wish.separator, providers.in_turn(plan.provider))
+        meta, started = separator.metadata, self.started
+        if tuple(meta.stems) != started.stems:
+            raise HostError(
+                f"{meta.name} has the stems {', '.join(meta.stems)}, and this run {', '.join(started.stems)}; "
+                "stop, and start with it"
+            )
+        if self._engine_rate not in meta.sample_rates:
+            raise HostError(f"{meta.name} works at {_listed(meta.sample_rates)} Hz, and this run at {self._engine_rate}")
+        if plan.stems is not None:
+            raise HostError("the stems of this run are being written, and can be of one separator in one mode only")
+        if meta.lookahead or self.stream.latency.lookahead:
+            raise HostError("a separator that looks ahead neither takes over nor is taken over from; stop, and start with it")
+        name = mode_name(separator, wish.mode or (started.latency_mode if started.latency_mode in meta.modes else None))
+        run = wish.run or started.run
+        if run not in meta.runs:
+            raise HostError(f"{meta.name} does not run as {run}; it runs as {', '.join(meta.runs)}")
+        if (separator.path, name, run) == (self.separator.path, started.latency_mode, started.run):
+            return started
+        choice = self._choice(separator, name, run, playing=True)
+        notices = _tight(separator, choice, run)
+        engine = self._engine(separator, meta.modes[name], run, self.stream.mix or plan.mix)
+        engine.warm_up()
+        self.stream.succeed(successor(self.stream, engine, choice.latency))
+        due = time.monotonic() + HAND_OVER
+        while not self.stream.succeeded:
+            if time.monotonic() > due:
+                raise HostError("the sound stands still: what was asked for takes over once it goes on")
+            time.sleep(0.005)
+        self.separator = separator
+        self.plan = replace(plan, separator=separator.path, latency=name, run=run)
+        choices = [choice if each == name else self._choice(separator, each, run, GLANCE, True) for each in meta.modes]
+        self.started = replace(
+            started,
+            separator=meta.name,
+            latency_mode=name,
+            run=run,
+            latency=choice.latency,
+            hop=self.stream.chain.hop,
+            work_ms=(1000 * choice.work[0], 1000 * choice.work[1]),
+            notices=tuple(notices),
+            choices=tuple(choices),
+        )
+        return self.started
+
+    def _change_block(self, block: int) -> None:
+        """Close the device and open it again for blocks of `block`, between a fade out and a fade in."""
+        if not 32 <= block <= 4096:
+            raise HostError(f"a block has 32 to 4096 samples, not {block}")
+        before, started, stream = self.device, self.started, self.stream
+        if block == before.block:
+            return
+        if self.plan.lockstep or stream.latency.lookahead or isinstance(before, _Fed):
+            raise HostError("this run keeps its block; stop, and start with the other")
+        self._changing = True
+        stream.bridge.fade(False)
+        due = time.monotonic() + 1
+        while not stream.bridge.silent and time.monotonic() < due:
+            time.sleep(0.002)
+        before.stop()
+        try:
+            try:
+                self._reopen(block)
+            except HostError:
+                self._reopen(before.block)
+                raise
+        finally:
+            stream.bridge.fade(True)
+            self._changing = False
+        choice = self._choice(self.separator, started.latency_mode, started.run)
+        self.plan = replace(self.plan, block=block)
+        choices = [self._choice(self.separator, each.mode, started.run) for each in started.choices]
+        self.started = replace(started, block=block, latency=choice.latency, choices=tuple(choices))
+
+    def _reopen(self, block: int) -> None:
+        before = self.device
+        if isinstance(before, NullDevice):
+            self.device = self._null(self._read, before.rate, block, before.in_channels)
+        else:
+            self.device = PortAudioDevice(self.plan.device, before.rate, block, self.plan.channels)
+        self._block = block
+        choice = self._choice(self.separator, self.started.latency_mode, self.started.run)
+        self.stream.change_block(block, choice.latency)
+        self.device.start(self.stream.bridge)
+
+    def _null(self, read, rate: int, block: int, channels: int) -> NullDevice:
+        hearing = self._wire.write if self._wire else self._hear if self.plan.record else None
+        return NullDevice(read, rate, block, channels, hearing)
 
     def _portaudio(self, plan: Plan, block: int, notices: list[str]) -> PortAudioDevice | None:
         if plan.device == "null":
@@ -297,7 +455,7 @@ class Session:
     @property
     def over(self) -> bool:
         """Whether the source has been played out, or the device or the engine has failed."""
-        return self.failure is not None or not self.device.active()
+        return self.failure is not None or (not self.device.active() and not self._changing)
 
     @property
     def failure(self) -> str | None:
@@ -310,6 +468,22 @@ class Session:
         """Stop the sound, then inference."""
         self.device.stop()
         self.stream.stop()
+
+
+def _tight(separator: Separator, choice: Choice, run: str) -> list[str]:
+    """Return what to say of a choice that leaves little room. Raises HostError where there is none."""
+    meta = separator.metadata
+    call = "a hop" if meta.frames == 1 else f"a call for {meta.frames} hops"
+    prediction = (
+        f"{call} of {meta.name} takes {1000 * choice.work[0]:.1f} ms of the {1000 * choice.period:.1f} ms it lasts "
+        f"in '{choice.mode}'"
+    )
+    lighter = "choose a lighter model or a longer latency mode"
+    if run == "stems" and len(meta.stems) > 1 and "single" in meta.runs:
+        lighter += ", or one condition at a time with --run single"
+    if choice.load > IMPOSSIBLE:
+        raise HostError(f"{prediction}, which this machine cannot keep up; {lighter}")
+    return [f"{prediction}: expect misses, or {lighter}."] if choice.load > TIGHT else []
 
 
 def default_run(meta: Metadata, readable: bool) -> Literal["single", "stems"]:

@@ -8,6 +8,7 @@ import time
 from bisect import bisect
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import NamedTuple, Protocol
 
 from realtime import gainlaw
@@ -40,6 +41,9 @@ class Link(Protocol):
     def telemetry(self) -> Telemetry | None:
         """Return the latest snapshot; None if not running."""
 
+    def change(self, address: str, value: Value) -> None:
+        """Carry out a choice; what runs then is set by `ControlState.set_info`."""
+
 
 class Message(NamedTuple):
     """An address and its arguments."""
@@ -68,7 +72,7 @@ class ControlState:
     """The values of all controls of a host with `stems`; every change becomes one Mix for `link`.
 
     The engine is given nothing at construction: start it with `mix`. `clock` returns seconds since 1970;
-    `attends` are the layers and latent sources of the separator's attention. All methods may be called
+    `attends` are the layers and latent sources of the separator's attention, `models` the separators to choose from. All methods may be called
     from any thread. Raises HostError for stems that OSC cannot address.
     """
 
@@ -78,10 +82,11 @@ class ControlState:
         link: Link,
         clock: Callable[[], float] = time.time,
         attends: tuple[int, int] | None = None,
+        models: Sequence[str] = (),
     ) -> None:
         self.stems = tuple(stems)
         self.link = link
-        self.controls = controls_for(stems, attends)
+        self.controls = controls_for(stems, attends, models)
         self.late = 0
         self._presets = presets_for(stems)
         self._stem_addresses = [(f"/stem/{stem}/gain", f"/stem/{stem}/mute", f"/stem/{stem}/solo") for stem in stems]
@@ -137,9 +142,9 @@ class ControlState:
         self.apply([Change((Message(address, values),))])
 
     def set_info(self, address: str, value: Value | tuple[Value, ...]) -> None:
-        """Set a value that clients only read, such as /mode. Raises Refused where it does not fit the table."""
+        """Set what the host does, such as /mode or /rate. Raises Refused where it does not fit the table."""
         control = self.control(address)
-        if control.kind != "info":
+        if control.kind not in ("info", "choice"):
             raise Refused(address, f"{address} is not set by the host")
         with self._lock:
             values = control.accept(value if isinstance(value, tuple) else (value,))
@@ -155,6 +160,8 @@ class ControlState:
         with self._lock:
             now = self.clock()
             accepted = [Change(tuple(self._accepted(m) for m in change.messages), change.due) for change in changes]
+            choices = [self._choices(change, now) for change in accepted]
+            accepted = [self._settings(change) for change in accepted]
             later = [c for c in accepted if c.messages and c.due is not None and c.due > now]
             self._check_schedule(later, now)
             self._advance(now)
@@ -169,6 +176,8 @@ class ControlState:
                     self._take(self._after(self._values, change.messages))
                     self.link.submit(self._mix_of(self._values), None)
                     self._submit_from(0)
+            for address, values in chain.from_iterable(choices):
+                self.link.change(address, values[0])
 
     def advance(self) -> float | None:
         """Hand over and apply what has come due; return the seconds to the next call, None if nothing waits."""
@@ -183,10 +192,20 @@ class ControlState:
 
     def _accepted(self, message: Message) -> Message:
         control = self.control(message.address)
-        if control.kind != "setting":
+        if control.kind not in ("setting", "choice"):
             what = "read only" if control.access == "read" else "a request, not a value to set"
             raise Refused(message.address, f"{message.address} is {what}; nothing was changed")
         return Message(message.address, control.accept(message.values))
+
+    def _choices(self, change: Change, now: float) -> tuple[Message, ...]:
+        found = tuple(m for m in change.messages if self.controls[m.address].kind == "choice")
+        if found and change.due is not None and change.due > now:
+            address = found[0].address
+            raise Refused(address, f"{address} is carried out as soon as it can be, not at a time; nothing was changed")
+        return found
+
+    def _settings(self, change: Change) -> Change:
+        return replace(change, messages=tuple(m for m in change.messages if self.controls[m.address].kind == "setting"))
 
     def _check_schedule(self, changes: list[Change], now: float) -> None:
         for change in changes:

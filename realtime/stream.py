@@ -11,15 +11,47 @@ from collections.abc import Callable
 import numpy as np
 
 from realtime.bridge import Bridge
-from realtime.chain import Native, Resampled
+from realtime.chain import Native, Resampled, Stretch
 from realtime.latency import Latency
-from realtime.mix import Mix
+from realtime.mix import Mix, Schedule
 from realtime.priority import raise_priority
 from realtime.separator import flush_denormals
+from realtime.successor import Successor
 from realtime.taps import SEEN, Description, Layout, Taps, capacity_for
 from realtime.telemetry import Telemetry
 from realtime.view import View
 from realtime.work import WorkCounts
+
+# The longest overlap-add tail of a chain that may take over, in samples.
+_ROOM = 8192
+
+
+class Feed:
+    """Input of `bridge` as a chain wants it: a quantum at a time, finite, in as many channels as its engine has."""
+
+    def __init__(self, bridge: Bridge, chain: Native | Resampled) -> None:
+        self._bridge = bridge
+        self._chunk = np.zeros((chain.quantum, bridge.in_channels), np.float32)
+        channels = chain.engine.channels
+        self._wide = None if channels == bridge.in_channels else np.zeros((chain.quantum, channels), np.float32)
+        self._places = [c % bridge.in_channels for c in range(channels)]
+
+    def take(self, start: int) -> np.ndarray | None:
+        """Return the quantum from position `start` on, good until the next call; None where it is overwritten."""
+        block = self._chunk
+        if not self._bridge.read(start, len(block), block):
+            return None
+        np.nan_to_num(block, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
+        if self._wide is None:
+            return block
+        self._wide[:] = block[:, self._places]
+        return self._wide
+
+    def silence(self) -> np.ndarray:
+        """Return a quantum of zeros."""
+        block = self._chunk if self._wide is None else self._wide
+        block.fill(0)
+        return block
 
 
 class Stream:
@@ -41,21 +73,23 @@ class Stream:
         block: int,
         channels: tuple[int, int] | None = None,
     ) -> None:
-        engine = chain.engine
-        self.engine, self.chain, self.latency, self.rate, self.block = engine, chain, latency, rate, block
-        ins, outs = channels or (engine.channels, engine.channels)
-        self.bridge = Bridge(latency.inside, chain.rise, chain.tail_weights, ins, outs, max(block, chain.hop))
+        self.rate, self.block = rate, block
+        ins, outs = channels or (chain.engine.channels, chain.engine.channels)
+        self.bridge = Bridge(latency.inside, chain.rise, chain.tail_weights, ins, outs, max(block, chain.hop), _ROOM)
         self.work = WorkCounts()
         self.hops = self.misses = 0
-        self._chunk = np.zeros((chain.quantum, ins), np.float32)
-        self._wide = np.zeros((chain.quantum, engine.channels), np.float32)
         self._out_channels = outs
-        self._read = 0
-        # Further behind than this, hops are left out: late sound is of no use, and the delay must not grow.
-        # It costs what is on its way through the look-ahead as well.
-        self._limit = latency.reserve + 4 * max(chain.hop, block) + latency.lookahead
+        self._mixes = Schedule()
+        self._chains: tuple[Native | Resampled, ...] = ()
+        self._mixing = threading.Lock()
+        # Results before this position are not missed: another chain has published them.
+        self._own_from = 0
+        self._successor: Successor | None = None
+        self._blend: tuple[int, np.ndarray, np.ndarray] | None = None
+        self._install(chain, latency, 0)
+        engine = chain.engine
         capacity = capacity_for(SEEN, max(rate, engine.rate), engine.step)
-        self.use(Taps(Layout(engine.channels, capacity, max(Layout.stems, engine.streams))))
+        self.use(Taps(Layout(engine.channels, capacity, max(Layout.stems, len(engine.names)))))
         self._clock: tuple[int, float] | None = None
         self._origin = self._last_origin = math.inf
         self._origin_due = 0.0
@@ -67,8 +101,11 @@ class Stream:
 
     def submit(self, mix: Mix, at: int | None) -> None:
         """Hand over a mix; `at` is a stream position at the device's rate."""
-        scale = self.engine.rate / self.rate
-        self.engine.schedule.submit(mix, None if at is None else round(at * scale))
+        with self._mixing:
+            self._mixes.submit(mix, at)
+            self._mixes.since(self._read)
+            for chain in self._chains:
+                chain.submit(mix, at)
 
     def position(self, wall: float) -> int | None:
         """Return which input sample stands at wall-clock time `wall`; None before sound runs."""
@@ -88,7 +125,7 @@ class Stream:
         self.describe()
 
     def describe(self) -> None:
-        """Tell the taps what runs: at the start, and on the inference thread whenever the chain or the latency is another."""
+        """Tell the taps what runs: at the start, and whenever the chain, the latency or the block is another."""
         engine, stems = self.engine, self.engine.run == "stems"
         self.taps.describe(
             Description(
@@ -119,6 +156,82 @@ class Stream:
             left -= len(block)
             while self.advance():
                 pass
+
+    # Another chain.
+
+    @property
+    def mix(self) -> Mix | None:
+        """The mix that holds now; None where none has been handed over."""
+        with self._mixing:
+            held = [mix for at, mix in self._mixes.since(self._read) if at is None]
+        return held[0] if held else None
+
+    def feed_for(self, chain: Native | Resampled) -> Feed:
+        """Return the input as `chain` wants it."""
+        return Feed(self.bridge, chain)
+
+    def tell_mixes(self, chain: Native | Resampled) -> None:
+        """Let `chain` have every mix that still matters, and those to come."""
+        with self._mixing:
+            for at, mix in self._mixes.since(self._read):
+                chain.submit(mix, at)
+            self._chains = (self.chain, chain)
+
+    def succeed(self, successor: Successor) -> None:
+        """Let it take over as soon as that is heard by nobody; `succeeded` says when."""
+        self._successor = successor
+
+    def change_block(self, block: int, latency: Latency) -> None:
+        """Count on blocks of `block` samples from now on, at `latency`; for a device that stands still meanwhile."""
+        self.block, self.latency = block, latency
+        self.describe()
+        self._limit = latency.reserve + 4 * max(self.chain.hop, block) + latency.lookahead
+        self.bridge.change_latency(latency.inside)
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether what was last given to `succeed` has taken over, and is heard at its own latency."""
+        return self._successor is None and self.bridge.settled and self.bridge.latency == self.latency.inside
+
+    def _install(self, chain: Native | Resampled, latency: Latency, read: int) -> None:
+        self.chain, self.engine, self.latency = chain, chain.engine, latency
+        self._chains = (chain,)
+        self._feed = Feed(self.bridge, chain)
+        self._read = read
+        # Further behind than this, hops are left out: late sound is of no use, and the delay must not grow.
+        # It costs what is on its way through the look-ahead as well.
+        self._limit = latency.reserve + 4 * max(chain.hop, self.block) + latency.lookahead
+
+    def _hand_over(self) -> None:
+        """Let the successor take over, once the sound is late enough for it."""
+        following, bridge = self._successor, self.bridge
+        if not bridge.settled:
+            return
+        if following.latency.inside > bridge.latency:
+            bridge.change_latency(following.latency.inside)
+            return
+        # Two separators differ: the one fades out on its overlap-add tail, under which the other comes in.
+        self._blend, self._own_from = bridge.tail(), bridge.published
+        following.chain.engine.follow(self.engine)
+        bridge.shape(following.chain.rise, following.chain.tail_weights)
+        self._install(following.chain, following.latency, following.read)
+        self.describe()
+        for stretch in following.stretches:
+            self._publish(stretch)
+        self._successor = None
+
+    def _blended(self, start: int, block: np.ndarray) -> np.ndarray:
+        at, tail, weights = self._blend
+        first, last = max(start, at), min(start + len(block), at + len(tail))
+        if start >= at + len(tail):
+            self._blend = None
+        if first >= last:
+            return block
+        block = block.copy()
+        part, place = block[first - start : last - start], slice(first - at, last - at)
+        part *= 1 - weights[place, None]
+        part += tail[place]
+        return block
 
     # The thread.
 
@@ -163,21 +276,21 @@ class Stream:
 
     def advance(self) -> bool:
         """Process one quantum if it has arrived; return whether it had."""
+        if self._successor is not None:
+            self._hand_over()
         quantum, bridge = self.chain.quantum, self.bridge
         have = bridge.available()
         self._track(have)
         if have < self._read + quantum:
+            if self.latency.inside < bridge.latency and self._successor is None and bridge.settled:
+                # It has caught up, and what it gives is there sooner.
+                bridge.change_latency(self.latency.inside)
             return False
         late = have - self._read > self._limit
-        whole = bridge.read(self._read, quantum, self._chunk)
-        if not whole:
-            self._chunk.fill(0)
+        block = self._feed.take(self._read)
+        if block is None:
+            block = self._feed.silence()
         self._read += quantum
-        block = self._chunk
-        np.nan_to_num(block, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
-        if block.shape[1] != self._wide.shape[1]:
-            self._wide[:] = block[:, [c % block.shape[1] for c in range(self._wide.shape[1])]]
-            block = self._wide
         if late:
             left_out = self.chain.skip(block)
             self.hops += left_out
@@ -197,12 +310,14 @@ class Stream:
         self._tap(block, mixed)
         return True
 
-    def _publish(self, stretch) -> None:
+    def _publish(self, stretch: Stretch) -> None:
         bridge, block, start = self.bridge, stretch.block, stretch.start
         if self.chain.valid_from > bridge.published:
             bridge.skip_to(self.chain.valid_from)
-        if len(block) and start + len(block) > 0 and max(start, 0) < max(bridge.published, bridge.played()):
-            self.misses += 1
+        if start + len(block) > self._own_from and max(start, self._own_from) < max(bridge.published, bridge.played()):
+            self.misses += bool(len(block))
+        if self._blend is not None:
+            block = self._blended(start, block)
         if start < bridge.published:
             block = block[bridge.published - start :]
         tail = stretch.tail
@@ -229,15 +344,14 @@ class Stream:
 
     def _tap(self, block: np.ndarray, mixed: bool) -> None:
         engine, taps = self.engine, self.taps
+        start = round(self.chain.base * engine.rate / self.rate) + engine.start
         # What is read ahead is shown when it is heard.
         if not self.latency.ahead:
             taps.input.write(self._read - len(block), taps.generation, block)
         elif mixed:
-            taps.input.write(engine.start, taps.generation, engine.dry)
+            taps.input.write(start, taps.generation, engine.dry)
         if mixed:
-            taps.output.write(
-                engine.start, taps.generation, engine.master, engine.stems if engine.run == "stems" else None
-            )
+            taps.output.write(start, taps.generation, engine.master, engine.stems if engine.run == "stems" else None)
         self._count()
 
     def _count(self) -> None:

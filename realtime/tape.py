@@ -50,7 +50,6 @@ class Tape:
     """Records `recording` from `taps` until `stop`. Raises HostError where a file cannot be made."""
 
     def __init__(self, recording: Recording, taps: Taps) -> None:
-        self._recording, self._taps = recording, taps
         self._parts: list[_Part] = []
         if recording.heard is not None:
             sinks = [FileSink(recording.heard, recording.rate, taps.layout.heard)]
@@ -58,7 +57,7 @@ class Tape:
         if recording.folder is not None:
             paths = [make_folder(recording.folder) / f"{name}.wav" for name in recording.names]
             sinks = [FileSink(path, int(recording.engine_rate), taps.layout.channels) for path in paths]
-            self._parts.append(_Stems(TrackReader(taps.output), sinks, recording, taps))
+            self._parts.append(_Stems(TrackReader(taps.output), sinks, recording.frames, taps))
         self._failures: list[str] = []
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="tape", daemon=True)
@@ -155,32 +154,12 @@ class _Part:
 class _Stems(_Part):
     """The stems, or the master, as long as what went in."""
 
-    def __init__(self, reader: TrackReader, sinks: list[FileSink], recording: Recording, taps: Taps) -> None:
+    def __init__(self, reader: TrackReader, sinks: list[FileSink], frames: int, taps: Taps) -> None:
         super().__init__(reader, sinks)
-        self.end = recording.frames
+        self.end = frames
         self.row = 1 if len(sinks) > 1 else 0
-        self._recording, self._taps = recording, taps
-        self._fitting: dict[int, bool] = {}
-
-    @property
-    def missing(self) -> str | None:
-        others = None
-        if not all(self._fitting.values()):
-            others = "another separator ran for some of the time, whose stems have no file; the files are silent there."
-        return " ".join(filter(None, (super().missing, others))) or None
+        self._taps = taps
 
     def finish(self) -> None:
         counts = self._taps.counts()
         self.silence(0 if counts is None else counts.position)
-
-    def _add(self, stretch: Stretch) -> None:
-        if stretch.generation not in self._fitting:
-            self._fitting[stretch.generation] = self._fits(stretch.generation)
-        if self._fitting[stretch.generation]:
-            super()._add(stretch)
-
-    def _fits(self, generation: int) -> bool:
-        description = self._taps.description(generation)
-        if description is None or description.engine_rate != self._recording.engine_rate:
-            return False
-        return self.row == 0 or description.names == self._recording.names

@@ -161,7 +161,7 @@ class Taps:
     # The writer.
 
     def describe(self, description: Description) -> None:
-        """Let `description` hold for what is written from now on; by the thread that writes, or before it starts.
+        """Let `description` hold for what is written from now on; by one thread at a time.
 
         Raises ValueError where it takes more room than there is.
         """
@@ -171,8 +171,9 @@ class Taps:
         slot = self._descriptions[(self.generation + 1) % _DESCRIPTION_SLOTS]
         slot[: len(text)] = np.frombuffer(text, np.uint8)
         slot[len(text) :] = ord(" ")
+        # Nothing may be of a generation that cannot be read yet.
+        store_release(self._words, 0, self.generation + 1)
         self.generation += 1
-        store_release(self._words, 0, self.generation)
 
     def count(
         self,

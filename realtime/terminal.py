@@ -13,6 +13,7 @@ from rich.text import Text
 
 from realtime.host import Host
 from realtime.remote import Ended
+from realtime.session import Started
 from realtime.telemetry import Telemetry
 
 _COLOURS = ("bright_magenta", "bright_yellow", "bright_cyan", "bright_green")
@@ -33,6 +34,19 @@ def status_line(snapshot: Telemetry) -> str:
         f"work p50 {p50:.1f}  p99 {p99:.1f}  p99.9 {p999:.1f}  max {longest:.1f} ms of {snapshot.deadline_ms:.1f}   "
         f"misses {snapshot.misses} of {snapshot.hops} hops"
     )
+
+
+def choice_lines(started: Started) -> list[str]:
+    """Return what each latency mode of the separator would take here, a line each below a heading."""
+    lines = ["mode        added      load  work p99.9    SDR of the separator"]
+    for choice in started.choices:
+        mark = ">" if choice.mode == started.latency_mode else " "
+        added = 1000 * choice.latency.added / started.rate
+        quality = "-" if choice.quality is None else f"{choice.quality:.1f} dB"
+        lines.append(
+            f"{mark} {choice.mode:<8} {added:>6.1f} ms {100 * choice.load:>6.0f} %  {1000 * choice.work[1]:>7.2f} ms    {quality}"
+        )
+    return lines
 
 
 def _picture(host: Host, snapshot: Telemetry) -> Group:
@@ -56,10 +70,11 @@ def _picture(host: Host, snapshot: Telemetry) -> Group:
         table.add_row(name, "", "", _bar(snapshot.meters.get(name, (0, 0))[1]))
     preset = host.state.value("/preset")[0] or "-"
     misses = Text(status_line(snapshot), style="bold red" if snapshot.misses else "bold")
+    notice = Text(str(host.state.value("/notice")[0]), style="yellow")
     foot = Text(
         f"preset {preset}   time {snapshot.position / snapshot.rate:.1f} s   OSC {host.server.host}:{host.server.port}   Ctrl-C ends"
     )
-    return Group(head, table, misses, foot)
+    return Group(head, table, misses, notice, foot)
 
 
 def watch(host: Host) -> Ended:
@@ -68,12 +83,8 @@ def watch(host: Host) -> Ended:
     for notice in host.started.notices:
         console.print(f"note: {notice}", markup=False, soft_wrap=True)
     console.print(f"added latency: {host.started.latency_text}", soft_wrap=True)
-    period = 1000 * host.started.hop / host.started.rate
-    console.print(
-        f"predicted load: {100 * host.started.work_ms[0] / period:.0f} % "
-        f"({host.started.work_ms[0]:.2f} ms a hop of {period:.1f} ms, p99.9 {host.started.work_ms[1]:.2f} ms)",
-        soft_wrap=True,
-    )
+    for line in choice_lines(host.started):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
     try:
         if sys.stdout.isatty():
             _follow_live(host, console)
@@ -94,10 +105,13 @@ def _follow_live(host: Host, console: Console) -> None:
 
 def _follow_plain(host: Host) -> None:
     """A line every five seconds and at every change of preset: for pipes and logs."""
-    due, shown = time.monotonic(), None
+    due, shown, said = time.monotonic(), None, ""
     while not host.engine.wait(0.02):
         host.tick()
         preset = host.state.value("/preset")[0]
+        if (notice := host.state.value("/notice")[0]) != said:
+            said = notice
+            print(f"note: {notice}", flush=True)
         snapshot = host.engine.telemetry()
         if snapshot is not None and (time.monotonic() >= due or preset != shown):
             due, shown = time.monotonic() + 5, preset

@@ -14,7 +14,7 @@ import pytest
 import realtime.bridge as bridge_module
 from realtime import atomics
 from realtime.bridge import Bridge
-from realtime.callback import exchange, exchange_python, stream_callback
+from realtime.callback import FADE, exchange, exchange_python, stream_callback
 
 HOP = 256
 TAIL = 64
@@ -387,3 +387,82 @@ def test_sizes_that_make_no_stream_are_refused():
     for arguments in ((-1, HOP, WEIGHTS), (0, 0, WEIGHTS), (0, HOP, WEIGHTS, 0), (0, HOP, WEIGHTS[:, None])):
         with pytest.raises(ValueError, match="a bridge needs"):
             Bridge(*arguments)
+
+
+# Silence around a stop.
+
+
+def test_everything_fades_out_and_in_again():
+    bridge = Bridge(LATENCY, HOP, WEIGHTS)
+    sound = np.ones((20000, 2), np.float32)
+    stream(bridge, sound[:8000], sound, fixed(100))
+    bridge.fade(False)
+    out = play(bridge, sound[:FADE])
+    assert np.allclose(out[:, 0], 1 - np.arange(1, FADE + 1) / FADE, atol=1e-5)
+    assert bridge.silent and not play(bridge, sound[:100]).any()
+    bridge.fade(True)
+    infer(bridge, sound)
+    assert np.allclose(play(bridge, sound[:FADE])[:, 1], np.arange(1, FADE + 1) / FADE, atol=1e-5)
+    assert not bridge.silent and (play(bridge, sound[:50]) == 1).all()
+
+
+# Another latency.
+
+
+@pytest.mark.parametrize("block", [64, 441, 1024, None])
+@pytest.mark.parametrize("grows", [True, False])
+def test_another_latency_takes_over_within_a_fade(block, grows):
+    short = HOP - 1 + TAIL + (block or 4096)
+    first, then = (short, short + 1500) if grows else (short + 1500, short)
+    bridge = Bridge(first, HOP, WEIGHTS)
+    sound = sine(60000)
+    sizes = varying() if block is None else fixed(block)
+    heard = [stream(bridge, sound[:20000], sound, sizes)]
+    assert bridge.settled
+    bridge.change_latency(then)
+    asked = bridge.available()
+    assert not bridge.settled
+    heard.append(stream(bridge, sound, sound, sizes))
+    heard = np.concatenate(heard)
+    assert bridge.settled
+    assert np.array_equal(heard[first:asked], sound[: asked - first])
+    rest = heard[asked + FADE :]
+    assert np.array_equal(rest, sound[asked + FADE - then :][: len(rest)])
+    share = np.arange(FADE, 0, -1)[:, None] / (FADE + 1)
+    old, new = (sound[asked - latency :][:FADE] for latency in (first, then))
+    assert np.allclose(heard[asked : asked + FADE], share * old + (1 - share) * new, atol=1e-6)
+    # No gap was counted, for none was heard.
+    assert bridge.counts().gaps == 0
+
+
+def test_latency_grows_before_the_first_sound_and_twice_in_a_row():
+    bridge = Bridge(LATENCY, HOP, WEIGHTS)
+    sound = noise(30000)
+    bridge.change_latency(LATENCY + 300)
+    heard = [stream(bridge, sound[:600], sound, fixed(100))]
+    # Asked for in the midst of a fade: it waits for its end.
+    bridge.change_latency(LATENCY + 100)
+    heard.append(stream(bridge, sound, sound, fixed(100)))
+    heard = np.concatenate(heard)
+    assert not heard[:LATENCY].any()
+    rest = heard[4000:]
+    assert np.array_equal(rest, sound[4000 - LATENCY - 100 :][: len(rest)])
+
+
+def test_a_tail_of_another_shape_fades_by_its_own_weights():
+    bridge = Bridge(HOP + TAIL, HOP, WEIGHTS, room=3 * TAIL)
+    wet = sine(4000)
+    bridge.publish(wet[:HOP], wet[HOP : HOP + TAIL] * WEIGHTS[:, None], 0.5)
+    longer = np.linspace(1, 0, 3 * TAIL + 2, dtype=np.float32)[1:-1]
+    bridge.shape(64, longer)
+    bridge.publish(wet[HOP : 2 * HOP], wet[2 * HOP : 2 * HOP + 3 * TAIL] * longer[:, None], 0.5)
+    start, tail, weights = bridge.tail()
+    assert start == 2 * HOP and np.array_equal(weights, longer)
+    assert np.array_equal(tail, wet[2 * HOP : 2 * HOP + 3 * TAIL] * longer[:, None])
+    heard = play(bridge, sine(4 * HOP + 4 * TAIL))[HOP + TAIL :]
+    assert np.array_equal(heard[: 2 * HOP], wet[: 2 * HOP])
+    fading = slice(2 * HOP, 2 * HOP + 3 * TAIL)
+    wanted = wet[fading] * longer[:, None] + (1 - longer[:, None]) * 0.5 * sine(4000)[fading]
+    assert np.allclose(heard[fading], wanted, atol=1e-6)
+    with pytest.raises(ValueError, match="where there is room"):
+        bridge.shape(64, np.zeros(3 * TAIL + 1))

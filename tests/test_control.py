@@ -21,6 +21,7 @@ class Engine:
 
     def __init__(self, running=True):
         self.now, self.running = 1_700_000_000.0, running
+        self.chosen = []
         self.submitted, self.waiting, self.landed = [], [], []
 
     def clock(self):
@@ -40,6 +41,9 @@ class Engine:
 
     def telemetry(self):
         return None
+
+    def change(self, address, value):
+        self.chosen.append((address, value))
 
     def run_until(self, now):
         self.now = now
@@ -242,7 +246,7 @@ def test_a_message_that_does_not_fit_is_refused_and_changes_nothing(state, engin
 def test_a_refusal_says_what_is_allowed(state):
     for address, value, hint in [
         ("/wet", 2.0, "from 0 to 1, not 2"), ("/preset", "x", "acapella"), ("/stem/x/gain", 1, "vocals, drums"),
-        ("/bypass", 3, "0 or 1"), ("/condition", 1, "4 numbers, each from 0 to 1"), ("/mode", "low", "read only"),
+        ("/bypass", 3, "0 or 1"), ("/condition", 1, "4 numbers, each from 0 to 1"), ("/rate", 44100, "read only"), ("/mode", "medium", "one of safe, low"),
     ]:
         with pytest.raises(Refused, match=hint):
             state.set(address, value)
@@ -261,6 +265,33 @@ def test_watchers_hear_of_exactly_what_changed(state):
     state.set("/preset", "instrumental")
     assert heard == [{"/preset", "/stem/vocals/gain", "/condition"}]
     assert state.with_twins(heard[0]) == ["/condition", "/stem/vocals/gain", "/stem/vocals/gain/str", "/preset"]
+
+
+def test_a_choice_goes_to_the_host_and_reads_what_runs_until_it_is_carried_out(state, engine):
+    state.set_info("/mode", "low")
+    state.apply([Change(messages(("/mode", "lower"), ("/wet", 0.5)))])
+    assert engine.chosen == [("/mode", "lower")]
+    assert (state.value("/mode"), state.value("/wet")) == (("low",), (0.5,))
+    state.set_info("/mode", "lower")
+    assert state.value("/mode") == ("lower",)
+    # All or none: the wrong one keeps the others back.
+    with pytest.raises(Refused):
+        state.apply([Change(messages(("/run", "single"), ("/wet", 2)))])
+    assert engine.chosen == [("/mode", "lower")]
+
+
+def test_a_choice_cannot_be_timed(state, engine):
+    with pytest.raises(Refused, match="as soon as it can be"):
+        state.apply([Change(messages(("/mode", "lower"), ("/wet", 0.5)), engine.clock() + 1)])
+    assert engine.chosen == [] and state.value("/wet") == (1.0,)
+
+
+def test_only_separators_at_hand_can_be_chosen(engine):
+    state = ControlState(STEMS, engine, engine.clock, models=("lasaft-live", "lasaft-live-light"))
+    state.set("/model", "lasaft-live-light")
+    assert engine.chosen == [("/model", "lasaft-live-light")]
+    with pytest.raises(Refused, match="one of lasaft-live, lasaft-live-light"):
+        state.set("/model", "/etc/passwd")
 
 
 def test_the_host_sets_what_clients_only_read(state):

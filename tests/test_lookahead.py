@@ -516,7 +516,7 @@ def measured(monkeypatch):
     """Let a call take as long as is said, without measuring it."""
 
     def say(seconds: float) -> None:
-        monkeypatch.setattr(session_module, "measure_work", lambda engine: (seconds, seconds))
+        monkeypatch.setattr(session_module, "measure_work", lambda engine, *_: (seconds, seconds))
 
     return say
 
@@ -689,7 +689,7 @@ def test_what_is_asked_for_while_a_source_is_read_ahead_is_not_lost(smear, monke
             "smear", STEMS, "safe", "stems", "null", 44100, 64, Latency(1, 1, 1), (0, 0), 64, (1, 1)
         )
 
-        def __init__(self, plan: Plan, say) -> None:
+        def __init__(self, plan: Plan, say, tell) -> None:
             say("reading ahead 5.3 s of look-ahead...")
             mixes.append(plan.mix)
             states[0].set("/stem/now/mute", 1)

@@ -182,7 +182,7 @@ def test_a_message_without_type_tags_has_no_arguments(client):
 REFUSED = [
     ("/wet",), ("/wet", 1.5), ("/wet", math.nan), ("/wet", -math.inf), ("/wet", "loud"), ("/wet", [0.5]),
     ("/wet", None), ("/wet", b"x" * 60000), ("/condition", 1.0), ("/preset", "karaoke"), ("/stem/piano/mute", 1),
-    ("/bypass", 2), ("/nothing", 1), ("/mode", "low"), ("/stem/*/mute", 1), ("/get", "/nothing"), ("/get",),
+    ("/bypass", 2), ("/nothing", 1), ("/rate", 48000), ("/stem/*/mute", 1), ("/get", "/nothing"), ("/get",),
     ("/get", "/ping"), ("/ping", 1), ("/subscribe", 0), ("/subscribe", 70000), ("/subscribe", "/nowhere"),
     ("/subscribe", "/tele"), ("/unsubscribe", "x"),
 ]
@@ -428,10 +428,10 @@ def test_a_subscription_can_go_to_another_port_and_be_ended(client, server):
 
 
 def test_changes_by_the_host_reach_subscribers(client, state):
-    client.send("/subscribe", "/mode")
+    client.send("/subscribe", "/run")
     assert client.ping() == []
-    state.set_info("/mode", "lower")
-    assert client.receive() == ("/mode", "lower")
+    state.set_info("/run", "single")
+    assert client.receive() == ("/run", "single")
 
 
 def test_a_prefix_ends_at_a_slash(client):

@@ -1,0 +1,75 @@
+"""Changes of what runs while music plays: those the user wants, and those that misses make necessary."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from dataclasses import dataclass
+
+from realtime.errors import HostError
+from realtime.governor import WITHIN, Governor
+from realtime.session import Session, Started, Wish
+
+
+@dataclass(frozen=True)
+class Notice:
+    """A sentence for whoever looks."""
+
+    text: str
+
+
+class Changes:
+    """Carries out wishes one after the other on a thread of its own; `told` holds what came of them, in order.
+
+    While `automatic`, the mode is stepped down after repeated misses and up again once there is room.
+    """
+
+    def __init__(self, session: Session, automatic: bool = True) -> None:
+        self.session, self.automatic = session, automatic
+        self.told: queue.SimpleQueue[Started | Notice] = queue.SimpleQueue()
+        self._wishes: queue.SimpleQueue[tuple[Wish, str | None]] = queue.SimpleQueue()
+        self._open = 0
+        self._governor: Governor | None = None
+        self.govern({c.mode: c.load for c in session.started.choices})
+        threading.Thread(target=self._work, name="changes", daemon=True).start()
+
+    def ask(self, wish: Wish, why: str | None = None) -> None:
+        """Have `wish` carried out; `why` is said where it was not the user who asked."""
+        self._open += 1
+        self._wishes.put((wish, why))
+
+    def beat(self) -> None:
+        """Look at the misses; to be called some times a second."""
+        if not self.automatic or self._open or self._governor is None:
+            return
+        stream, governor = self.session.stream, self._governor
+        step = governor.look(time.monotonic(), stream.hops, stream.misses)
+        if step is not None:
+            down = governor.costs_less(step)
+            why = f"repeated misses within {WITHIN:.0f} s: stepped down" if down else "no misses for a while: stepped up"
+            self.ask(Wish(mode=step), f"{why} from {governor.mode} to {step}")
+
+    def govern(self, loads: dict[str, float]) -> None:
+        """Take the mode that runs for the wanted one, and `loads` for what the modes take."""
+        self._governor = Governor(self.session.started.latency_mode, loads)
+
+    def _work(self) -> None:
+        while True:
+            wish, why = self._wishes.get()
+            try:
+                started = self.session.change(wish)
+            except HostError as problem:
+                self.told.put(Notice(f"{problem}; {self.session.started.latency_mode} goes on."))
+                if why is not None:
+                    # What is in the way of one step is in the way of the next.
+                    self._governor = None
+            else:
+                self.told.put(started)
+                for text in ([f"{why}."] if why else []) + list(started.notices):
+                    self.told.put(Notice(text))
+                if why is None:
+                    self.govern({c.mode: c.load for c in started.choices})
+                elif self._governor is not None:
+                    self._governor.arrived(started.latency_mode)
+            self._open -= 1
