@@ -20,8 +20,12 @@ from realtime.errors import DeviceError, HostError
 from realtime.grants import Grants
 from realtime.memory import lock_memory
 from realtime.mix import Mix, Schedule
+from realtime.segment import Segment
 from realtime.session import Plan, Session, Started, Wish
+from realtime.tape import Recording, Tape
+from realtime.taps import Layout, Taps
 from realtime.telemetry import Telemetry
+from realtime.view import View
 
 _BEAT = 1 / 30
 # No start of a device takes longer, but for one whose server goes meanwhile.
@@ -39,7 +43,7 @@ class Automatic:
 class Ended:
     """The run is over: the last telemetry, files written, and what went wrong if anything did."""
 
-    telemetry: Telemetry | None
+    telemetry: Telemetry | None = None
     files: tuple[Path, ...] = ()
     failure: str | None = None
 
@@ -50,7 +54,6 @@ class Lost:
 
     reason: str
     plan: Plan
-    telemetry: Telemetry | None = None
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,15 @@ class DeviceState:
 PLAYING = DeviceState()
 
 
-def _serve(plan: Plan, pipe, comeback: bool = False) -> None:
+@dataclass(frozen=True)
+class _Shared:
+    """The memory is there, and what to record from it."""
+
+    layout: Layout
+    recording: Recording | None
+
+
+def _serve(plan: Plan, pipe, name: str, comeback: bool = False) -> None:
     # Ctrl-C reaches the whole group; the control process decides when sound ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # The inference thread asks for the interpreter between any two runs of the network, and another thread of Python
@@ -85,6 +96,12 @@ def _serve(plan: Plan, pipe, comeback: bool = False) -> None:
         if comeback:
             plan = _await(plan, pipe)
         session = Session(plan)
+        layout = session.stream.taps.layout
+        segment = Segment.create(name, layout.size)
+        session.stream.use(Taps(layout, segment.buf))
+        pipe.send(_Shared(layout, session.recording))
+        # The answer is that control has the memory, and all its files are open.
+        pipe.recv()
         # Before the sound: to lock what is there takes its time.
         memory_refused = lock_memory() if plan.realtime else None
         with limited(_LONGEST_START) if comeback else nullcontext():
@@ -93,7 +110,7 @@ def _serve(plan: Plan, pipe, comeback: bool = False) -> None:
         if comeback and isinstance(problem, DeviceError):
             pipe.send(Lost(str(problem).splitlines()[0].rstrip("."), plan))
             return
-        pipe.send(Ended(None, failure=str(problem)))
+        pipe.send(Ended(failure=str(problem)))
         return
     if plan.realtime:
         stream = session.stream
@@ -122,16 +139,14 @@ def _serve(plan: Plan, pipe, comeback: bool = False) -> None:
         changes.beat()
         while not changes.told.empty():
             pipe.send(changes.told.get())
-        if (snapshot := session.stream.telemetry()) is not None:
-            pipe.send(snapshot)
     if (lost := session.lost) is not None and not stop.is_set():
-        # Nothing is closed, because that may hang; and nothing is recorded that would have to be written.
+        # Nothing is closed, because that may hang.
         plan = replace(session.resumption(), latency=changes.wanted, automatic=changes.automatic)
-        pipe.send(Lost(lost, plan, session.stream.telemetry()))
+        pipe.send(Lost(lost, plan))
         return
     failure = session.failure
-    files = session.stop()
-    pipe.send(Ended(session.stream.telemetry(), tuple(files), failure))
+    session.stop()
+    pipe.send(Ended(failure=failure))
 
 
 def _await(plan: Plan, pipe) -> Plan:
@@ -150,13 +165,64 @@ def _await(plan: Plan, pipe) -> Plan:
     return replace(plan, mix=mix)
 
 
-def _main(plan: Plan, pipe, comeback: bool) -> None:
+def _main(plan: Plan, pipe, name: str, comeback: bool) -> None:
     try:
-        _serve(plan, pipe, comeback)
+        _serve(plan, pipe, name, comeback)
     except (EOFError, BrokenPipeError, ConnectionResetError):
         pass
+    finally:
+        # In vain, unless control was gone before it took the memory.
+        Segment.remove(name)
     # PortAudio and its host APIs may hold threads that never end; all that matters is closed.
     os._exit(0)
+
+
+class _Life:
+    """One process of an engine, from its start to its end, and what is shared with it."""
+
+    def __init__(self, plan: Plan, comeback: bool) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.pipe, theirs = context.Pipe()
+        self._name = Segment.new_name()
+        arguments = plan, theirs, self._name, comeback
+        self.process = context.Process(target=_main, args=arguments, name="engine", daemon=True)
+        self.process.start()
+        theirs.close()
+        self.view: View | None = None
+        self._segment: Segment | None = None
+        self._tape: Tape | None = None
+
+    def take(self, shared: _Shared) -> None:
+        """Take the memory, open the files, and say so."""
+        self._segment = Segment.take(self._name)
+        taps = Taps(shared.layout, self._segment.buf)
+        self.view = View(taps)
+        if shared.recording is not None:
+            self._tape = Tape(shared.recording, taps)
+        self.pipe.send(True)
+
+    def let_go(self) -> tuple[tuple[Path, ...], str | None]:
+        """Finish the files and give the memory back; return the files, and what they lack. The last view stays."""
+        files, problem = (), None
+        if self._tape is not None:
+            files = self._tape.stop()
+            problem, self._tape = self._tape.problem, None
+        if self.view is not None:
+            self.view.close()
+        if self._segment is None:
+            Segment.remove(self._name)
+        else:
+            try:
+                self._segment.close()
+            except BufferError:
+                pass  # somebody is looking still; it goes with the last look
+        return files, problem
+
+    def kill(self) -> None:
+        """End it at once."""
+        self.process.kill()
+        self.process.join()
+        self.let_go()
 
 
 class RemoteEngine:
@@ -176,9 +242,9 @@ class RemoteEngine:
         mix: Callable[[], Mix] | None = None,
     ) -> None:
         self._plan, self._tell, self._mix = plan, tell, mix or (lambda: plan.mix)
-        self.ended: Ended | None = None
         self.device_state = PLAYING
-        self._snapshot: Telemetry | None = None
+        self._ended: Ended | None = None
+        self._result: Ended | None = None
         # What was counted before the device went.
         self._counted: Telemetry | None = None
         self._schedule = Schedule()
@@ -191,32 +257,38 @@ class RemoteEngine:
         # Held while processes take turns, so that the one that is stopped is the one that runs.
         self._turn = threading.Lock()
         self._stopping = self._abandoned = False
-        self._spawn(plan)
+        self._life = _Life(plan, comeback=False)
         try:
-            while isinstance(first := self._pipe.recv(), str):
-                say(first)
-        except EOFError:
-            raise HostError(
-                "the engine's process ended before it started; run again with --verbose for its messages"
-            ) from None
-        if isinstance(first, Ended):
-            raise HostError(first.failure)
-        self.started: Started = first
+            self.started: Started = self._await_start(say)
+        except BaseException:
+            self._life.kill()
+            raise
         self._playing.set()
-        threading.Thread(target=self._listen, name="telemetry", daemon=True).start()
+        threading.Thread(target=self._listen, name="news", daemon=True).start()
         threading.Thread(target=self._courier, name="courier", daemon=True).start()
 
-    def _spawn(self, plan: Plan, comeback: bool = False) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_main, args=(plan, theirs, comeback), name="engine", daemon=True)
-        self._process.start()
-        theirs.close()
+    def _await_start(self, say: Callable[[str], object]) -> Started:
+        while True:
+            try:
+                message = self._life.pipe.recv()
+                if isinstance(message, _Shared):
+                    self._life.take(message)
+            except (EOFError, OSError):
+                raise HostError(
+                    "the engine's process ended before it started; run again with --verbose for its messages"
+                ) from None
+            match message:
+                case str():
+                    say(message)
+                case Ended():
+                    raise HostError(message.failure)
+                case Started():
+                    return message
 
     @property
     def pid(self) -> int:
         """Process id of the engine; another one after a device has gone."""
-        return self._process.pid
+        return self._life.process.pid
 
     # The link.
 
@@ -232,18 +304,19 @@ class RemoteEngine:
 
     def position(self, wall: float) -> int | None:
         """Return which input sample stands at wall-clock time `wall`; None while no sound runs."""
-        return None if self._snapshot is None else self._snapshot.position_at(wall)
+        return self._life.view.position(wall) if self._playing.is_set() else None
 
     def telemetry(self) -> Telemetry | None:
-        """Return the latest snapshot."""
-        return self._snapshot
+        """Return how it runs now; None before the first hop."""
+        now = self._life.view.telemetry() if self._playing.is_set() else None
+        return self._counted if now is None else now.after(self._counted)
 
     def _send(self, message) -> bool:
         with self._sending:
             if not self._playing.is_set():
                 return False
             try:
-                self._pipe.send(message)
+                self._life.pipe.send(message)
             except OSError:
                 return False
         return True
@@ -253,34 +326,42 @@ class RemoteEngine:
         return self._over.wait(timeout)
 
     def stop(self) -> Ended:
-        """Stop the sound and return how it ended."""
+        """Stop the sound, finish what is recorded, and return how it ended."""
         with self._turn:
             self._stopping = True
             if not self._over.is_set() and not self._playing.is_set():
                 # It waits for a device, and has nothing to write.
                 self._abandoned = True
-                self._process.kill()
+                self._life.process.kill()
         if not self._over.is_set():
             self._send(None)
             if not self._over.wait(10):
-                self._process.kill()
+                self._life.process.kill()
                 self._over.wait(2)
-        self._process.join(2)
-        return self.ended or Ended(self._snapshot, failure="the engine's process did not end by itself and was stopped")
+        self._life.process.join(2)
+        if self._result is None:
+            ended = self._ended or Ended(failure="the engine's process did not end by itself and was stopped")
+            files, problem = self._life.let_go()
+            failure = " ".join(filter(None, (ended.failure, problem))) or None
+            self._result = Ended(self.telemetry(), files, failure)
+        return self._result
 
     # What the engine's process tells.
 
     def _listen(self) -> None:
         while not self._over.is_set():
             try:
-                message = self._pipe.recv()
+                message = self._life.pipe.recv()
             except (EOFError, OSError):
                 message = None
             self._take(message)
 
-    def _take(self, message: Telemetry | Started | Notice | Lost | Waiting | Found | Ended | str | None) -> None:
-        if isinstance(message, Telemetry):
-            self._snapshot = message.after(self._counted)
+    def _take(self, message: _Shared | Started | Notice | Lost | Waiting | Found | Ended | str | None) -> None:
+        if isinstance(message, _Shared):
+            try:
+                self._life.take(message)
+            except OSError:
+                pass  # gone again, which the next message says
         elif isinstance(message, Started):
             if self._playing.is_set():
                 self.started = message
@@ -296,36 +377,32 @@ class RemoteEngine:
         elif isinstance(message, Found):
             self._answer(self._mix())
         elif isinstance(message, Ended):
-            last = self._snapshot if message.telemetry is None else message.telemetry.after(self._counted)
-            self._end(replace(message, telemetry=last))
+            self._end(message)
         elif message is None:
             self._mourn()
 
     def _end(self, ended: Ended) -> None:
-        self.ended = ended
+        self._ended = ended
         self._over.set()
 
     def _mourn(self) -> None:
         """The process has gone without a word."""
         if self._abandoned:
-            self._end(Ended(self._snapshot))
+            self._end(Ended())
         elif self._playing.is_set():
-            failure = "the engine's process ended unexpectedly; the sound has stopped"
-            self._end(Ended(self._snapshot, failure=failure))
+            self._end(Ended(failure="the engine's process ended unexpectedly; the sound has stopped"))
         else:
             # A host API whose server comes and goes while it looks for it takes its process with it.
             time.sleep(POLL)
             self._begin_comeback()
 
     def _lose(self, lost: Lost) -> None:
+        last = self.telemetry()
+        if last is not None:
+            self._counted = last.standing_still()
         with self._sending:
             self._playing.clear()
         self._plan = lost.plan
-        if lost.telemetry is not None:
-            self._snapshot = lost.telemetry.after(self._counted)
-        if self._snapshot is not None:
-            self._snapshot = self._snapshot.standing_still()
-        self._counted = self._snapshot
         self._wait_because(lost.reason)
         self._begin_comeback()
 
@@ -338,17 +415,16 @@ class RemoteEngine:
 
     def _begin_comeback(self) -> None:
         with self._turn:
-            self._process.join(2)
-            if self._process.is_alive():
-                self._process.kill()
+            self._life.process.join(2)
+            self._life.kill()
             if self._stopping:
-                self._end(Ended(self._snapshot))
+                self._end(Ended())
             else:
-                self._spawn(self._plan, comeback=True)
+                self._life = _Life(self._plan, comeback=True)
 
     def _answer(self, mix: Mix) -> None:
         try:
-            self._pipe.send(mix)
+            self._life.pipe.send(mix)
         except OSError:
             pass  # gone again, which the next message says
 

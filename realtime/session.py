@@ -20,7 +20,7 @@ from realtime import providers
 from realtime.chain import chain_for
 from realtime.choice import Choice
 from realtime.demo import demo_song
-from realtime.devices.file import FileSink, FileSource, reader
+from realtime.devices.file import FileSource, reader
 from realtime.devices.null import NullDevice
 from realtime.devices.portaudio import PortAudioDevice
 from realtime.engine import Engine, full_mix
@@ -34,7 +34,8 @@ from realtime.probe import Probe
 from realtime.separator import Separator
 from realtime.stream import Stream
 from realtime.successor import successor
-from realtime.tape import Tape
+from realtime.tape import Recording
+from realtime.taps import RECORDED, Taps, capacity_for
 
 # Where the device chooses its blocks and varies them, they are taken to be no longer than this.
 VARYING_BLOCK = 1024
@@ -61,7 +62,7 @@ class Plan:
     the null device to fall back on.
 
     `source` is a file to play instead of the device's input, "demo" for the demo song, None for the
-    device's own input. `record` takes the master, `stems` the stems (null device only).
+    device's own input. `record` takes what is heard, `stems` the stems (null device only).
     """
 
     separator: Path
@@ -232,7 +233,6 @@ class Session:
             read, channels = self._source(plan, rate, device is None, notices)
         if self._frames is not None:
             self._leave_out(read, round(plan.begin * rate))
-        self._sink = FileSink(plan.record, rate, channels) if plan.record else None
         if device is None:
             device = self._null(read, rate, block, channels)
         elif read is not None:
@@ -257,10 +257,17 @@ class Session:
         self.stream.priority = PRIORITY if plan.realtime else None
         if self.stream.bridge.notice:
             notices.append(self.stream.bridge.notice)
-        self._tape = None
-        if plan.stems is not None:
-            self._tape = Tape(engine, self._frames, plan.stems)
-            self.stream.tap = self._tape.take
+        # What to record, by whoever reads the stream's taps; None for nothing.
+        self.recording: Recording | None = None
+        if plan.record or plan.stems:
+            layout = self.stream.taps.layout
+            if plan.record:
+                layout = replace(layout, heard=channels, heard_capacity=capacity_for(RECORDED, rate, block))
+            if plan.stems:
+                layout = replace(layout, capacity=capacity_for(RECORDED, engine_rate, engine.step))
+            self.stream.use(Taps(layout))
+            names = engine.names if run == "stems" else ("master",)
+            self.recording = Recording(plan.record, rate, plan.stems, engine_rate, names, self._frames)
         self.started = Started(
             separator=meta.name,
             stems=tuple(meta.stems),
@@ -278,6 +285,9 @@ class Session:
                 choice if each == name else self._choice(separator, each, run, GLANCE) for each in meta.modes
             ),
         )
+
+    def _hear(self, block: np.ndarray) -> None:
+        self.stream.taps.heard.append(block)
 
     def _engine(self, separator: Separator, mode: Mode, run: str, mix: Mix) -> Engine:
         return Engine(separator, mode, self.device.out_channels, run, mix, self._engine_rate)
@@ -329,7 +339,7 @@ class Session:
             )
         if self._engine_rate not in meta.sample_rates:
             raise HostError(f"{meta.name} works at {_listed(meta.sample_rates)} Hz, and this run at {self._engine_rate}")
-        if self._tape is not None:
+        if plan.stems is not None:
             raise HostError("the stems of this run are being written, and can be of one separator in one mode only")
         if meta.lookahead or self.stream.latency.lookahead:
             raise HostError("a separator that looks ahead neither takes over nor is taken over from; stop, and start with it")
@@ -409,8 +419,8 @@ class Session:
         self.device.start(self.stream.bridge)
 
     def _null(self, read, rate: int, block: int, channels: int) -> NullDevice:
-        hearing = self._sink or self._wire
-        device = NullDevice(read, rate, block, channels, hearing.write if hearing else None)
+        hearing = self._wire.write if self._wire else self._hear if self.plan.record else None
+        device = NullDevice(read, rate, block, channels, hearing)
         if not self.plan.realtime:
             device.priority = None
         return device
@@ -508,17 +518,10 @@ class Session:
             begin=plan.begin + gone_by,
         )
 
-    def stop(self) -> list[Path]:
-        """Stop; write what was recorded and return the files."""
+    def stop(self) -> None:
+        """Stop the sound, then inference."""
         self.device.stop()
         self.stream.stop()
-        files = []
-        if self._sink is not None:
-            self._sink.close()
-            files.append(self._sink.path)
-        if self._tape is not None:
-            files += self._tape.write()
-        return files
 
 
 def _tight(separator: Separator, choice: Choice, run: str) -> list[str]:

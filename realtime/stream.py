@@ -12,47 +12,18 @@ import numpy as np
 
 from realtime.bridge import Bridge
 from realtime.chain import Native, Resampled, Stretch
-from realtime.engine import Engine
 from realtime.latency import Latency
-from realtime.meters import Meter, SpectrumView
 from realtime.mix import Mix, Schedule
 from realtime.priority import PRIORITY, raise_priority
 from realtime.separator import flush_denormals
 from realtime.successor import Successor
+from realtime.taps import SEEN, Description, Layout, Taps, capacity_for
 from realtime.telemetry import Telemetry
-
-# Work is counted in bins 2 % wide from 1 us up, so that percentiles of a whole night cost nothing.
-_BIN = np.log(1.02)
-_BINS = 900
+from realtime.view import View
+from realtime.work import WorkCounts
 
 # The longest overlap-add tail of a chain that may take over, in samples.
 _ROOM = 8192
-
-
-class WorkCounts:
-    """How long hops took: percentiles to 2 %, the maximum exactly."""
-
-    def __init__(self) -> None:
-        self._counts = np.zeros(_BINS, np.int64)
-        self.longest = 0.0
-
-    def add(self, seconds: float) -> None:
-        """Count one hop."""
-        self._counts[min(_BINS - 1, max(0, int(np.log(max(seconds, 1e-6) * 1e6) / _BIN)))] += 1
-        self.longest = max(self.longest, seconds)
-
-    def percentile(self, share: float) -> float:
-        """Return the time in seconds within which `share` (0..1) of the hops were done; 0 before the first."""
-        total = int(self._counts.sum())
-        if not total:
-            return 0.0
-        index = int(np.searchsorted(np.cumsum(self._counts), share * total))
-        return min(self.longest, float(np.exp((index + 1) * _BIN)) * 1e-6)
-
-    def reset(self) -> None:
-        """Count anew."""
-        self._counts.fill(0)
-        self.longest = 0.0
 
 
 class Feed:
@@ -116,20 +87,18 @@ class Stream:
         self._successor: Successor | None = None
         self._blend: tuple[int, np.ndarray, np.ndarray] | None = None
         self._install(chain, latency, 0)
-        self._spectra = {name: SpectrumView(rate) for name in ("input", "output")}
+        engine = chain.engine
+        capacity = capacity_for(SEEN, max(rate, engine.rate), engine.step)
+        self.use(Taps(Layout(engine.channels, capacity, max(Layout.stems, len(engine.names)))))
         self._clock: tuple[int, float] | None = None
         self._origin = self._last_origin = math.inf
         self._origin_due = 0.0
         self._stop, self._ready = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
-        self._snapshot: Telemetry | None = None
-        self._snapshot_due = 0.0
         self.failure: BaseException | None = None
         # What the inference thread asks the system for, None for nothing; and what was refused, once it runs.
         self.priority: int | None = PRIORITY
         self.priority_refused: str | None = None
-        # Called with the engine after every hop that was separated; must copy what it keeps, and be quick.
-        self.tap: Callable[[Engine], object] | None = None
 
     # The link.
 
@@ -143,11 +112,35 @@ class Stream:
 
     def position(self, wall: float) -> int | None:
         """Return which input sample stands at wall-clock time `wall`; None before sound runs."""
-        return None if self._snapshot is None else self._snapshot.position_at(wall)
+        clock = self._clock
+        return None if clock is None else round(clock[0] + (wall - clock[1]) * self.rate)
 
     def telemetry(self) -> Telemetry | None:
-        """Return the latest snapshot; None before the first hop."""
-        return self._snapshot
+        """Return what the taps tell now; None before the first hop. The engine's process itself never asks."""
+        return self._view.telemetry()
+
+    # The taps.
+
+    def use(self, taps: Taps) -> None:
+        """Write into `taps` from now on; before the stream starts."""
+        self.taps = taps
+        self._view = View(taps)
+        self.describe()
+
+    def describe(self) -> None:
+        """Tell the taps what runs: at the start, and whenever the chain, the latency or the block is another."""
+        engine, stems = self.engine, self.engine.run == "stems"
+        self.taps.describe(
+            Description(
+                names=engine.names if stems else (),
+                attends=engine.names if stems else ("",),
+                rate=self.rate,
+                engine_rate=engine.rate,
+                hop=self.chain.hop,
+                block=self.block,
+                latency=self.latency,
+            )
+        )
 
     # The source.
 
@@ -194,6 +187,7 @@ class Stream:
     def change_block(self, block: int, latency: Latency) -> None:
         """Count on blocks of `block` samples from now on, at `latency`; for a device that stands still meanwhile."""
         self.block, self.latency = block, latency
+        self.describe()
         self._limit = latency.reserve + 4 * max(self.chain.hop, block) + latency.lookahead
         self.bridge.change_latency(latency.inside)
 
@@ -210,8 +204,6 @@ class Stream:
         # Further behind than this, hops are left out: late sound is of no use, and the delay must not grow.
         # It costs what is on its way through the look-ahead as well.
         self._limit = latency.reserve + 4 * max(chain.hop, self.block) + latency.lookahead
-        engine = chain.engine
-        self._meters = {name: Meter() for name in ("input", "output", *(engine.names if engine.run == "stems" else ()))}
 
     def _hand_over(self) -> None:
         """Let the successor take over, once the sound is late enough for it."""
@@ -226,6 +218,7 @@ class Stream:
         following.chain.engine.follow(self.engine)
         bridge.shape(following.chain.rise, following.chain.tail_weights)
         self._install(following.chain, following.latency, following.read)
+        self.describe()
         for stretch in following.stretches:
             self._publish(stretch)
         self._successor = None
@@ -247,6 +240,7 @@ class Stream:
 
     def start(self) -> None:
         """Start the inference thread and wait until it listens."""
+        self.taps.touch()
         self._thread = threading.Thread(target=self._guarded, name="inference", daemon=True)
         self._thread.start()
         self._ready.wait(10)
@@ -264,7 +258,7 @@ class Stream:
         self._stop.set()
         if self._thread is not None:
             self._thread.join()
-        self._take_snapshot()
+        self._count()
 
     def _guarded(self) -> None:
         try:
@@ -304,6 +298,7 @@ class Stream:
             left_out = self.chain.skip(block)
             self.hops += left_out
             self.misses += left_out
+            self._count()
             return True
         begun = time.perf_counter()
         before = self.chain.valid_from
@@ -315,9 +310,7 @@ class Stream:
         mixed = bool(stretches) and self.chain.valid_from == before
         if mixed:
             self.work.add(took)
-            if self.tap is not None:
-                self.tap(self.engine)
-        self._look(block, mixed)
+        self._tap(block, mixed)
         return True
 
     def _publish(self, stretch: Stretch) -> None:
@@ -352,46 +345,25 @@ class Stream:
             self._last_origin, self._origin, self._origin_due = self._origin, origin, now + 1
         self._clock = (0, min(self._origin, self._last_origin))
 
-    def _look(self, block: np.ndarray, mixed: bool) -> None:
-        engine = self.engine
+    def _tap(self, block: np.ndarray, mixed: bool) -> None:
+        engine, taps = self.engine, self.taps
+        start = round(self.chain.base * engine.rate / self.rate) + engine.start
         # What is read ahead is shown when it is heard.
-        ahead = self.latency.ahead
-        if mixed or not ahead:
-            self._meters["input"].add(engine.dry if ahead else block)
-            self._spectra["input"].add(engine.dry if ahead else block)
+        if not self.latency.ahead:
+            taps.input.write(self._read - len(block), taps.generation, block)
+        elif mixed:
+            taps.input.write(start, taps.generation, engine.dry)
         if mixed:
-            self._meters["output"].add(engine.master)
-            self._spectra["output"].add(engine.master)
-            if engine.run == "stems":
-                for name, stem in zip(engine.names, engine.stems, strict=True):
-                    self._meters[name].add(stem)
-        now = time.monotonic()
-        if now >= self._snapshot_due:
-            self._snapshot_due = now + 1 / 30
-            self._take_snapshot()
+            taps.output.write(start, taps.generation, engine.master, engine.stems if engine.run == "stems" else None)
+        self._count()
 
-    def _take_snapshot(self) -> None:
-        self._snapshot = Telemetry(
-            hops=self.hops,
-            misses=self.misses,
-            xruns=self.bridge.counts().xruns,
-            position=max(0, self._read - self.latency.read_ahead),
-            latency=self.latency,
-            rate=self.rate,
-            hop=self.chain.hop,
-            block=self.block,
-            work_ms=tuple(1000 * self.work.percentile(p) for p in (0.5, 0.99, 0.999)) + (1000 * self.work.longest,),
-            deadline_ms=1000 * self.latency.reserve / self.rate,
-            load=self.work.percentile(0.5) * self.rate / self.chain.hop,
-            meters={name: meter.read() for name, meter in self._meters.items()},
-            spectra={name: view.read() for name, view in self._spectra.items()},
-            attention=self._attention(),
-            clock=self._clock,
+    def _count(self) -> None:
+        self.taps.count(
+            self.hops,
+            self.misses,
+            self.bridge.counts().xruns,
+            max(0, self._read - self.latency.read_ahead),
+            None if self._clock is None else self._clock[1],
+            self.work,
+            self.engine.attention,
         )
-
-    def _attention(self) -> dict[str, tuple[float, ...]]:
-        engine, weights = self.engine, self.engine.attention
-        if weights is None:
-            return {}
-        names = engine.names if engine.run == "stems" else ("",)
-        return {name: tuple(row.ravel().tolist()) for name, row in zip(names, weights, strict=True)}

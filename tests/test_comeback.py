@@ -23,7 +23,7 @@ from realtime.errors import DeviceError, HostError
 from realtime.grants import Grants
 from realtime.latency import Latency
 from realtime.mix import Mix
-from realtime.remote import PLAYING, DeviceState, Ended, Found, Lost, RemoteEngine, Waiting
+from realtime.remote import PLAYING, DeviceState, Ended, Found, Lost, RemoteEngine, Waiting, _Shared
 from realtime.separator import Separator
 from realtime.session import Plan, Session, Started, Wish
 from realtime.telemetry import Telemetry
@@ -128,10 +128,14 @@ class FakeSession:
     started, over, lost, failure = STARTED, True, "card has stopped", "card has stopped, and start again."
     device = SimpleNamespace(name="card", changed=None)
     made: ClassVar[list[Plan]] = []
+    taps, recording = SimpleNamespace(layout=SimpleNamespace(size=0)), None
 
     def __init__(self, plan: Plan) -> None:
         self.plan, self.stream = plan, self
         FakeSession.made.append(plan)
+
+    def use(self, taps: object) -> None:
+        pass
 
     def start(self, say) -> None:
         pass
@@ -139,14 +143,11 @@ class FakeSession:
     def note(self, grants: Grants) -> None:
         self.started = replace(self.started, grants=grants)
 
-    def telemetry(self) -> Telemetry:
-        return telemetry(7)
-
     def resumption(self) -> Plan:
         return replace(self.plan, device=("card, API", "card, API"))
 
-    def stop(self) -> list[Path]:
-        return []
+    def stop(self) -> None:
+        pass
 
 
 @pytest.fixture
@@ -154,6 +155,8 @@ def session(monkeypatch) -> type[FakeSession]:
     monkeypatch.setattr(remote, "Session", FakeSession)
     monkeypatch.setattr(remote.signal, "signal", lambda *_: None)
     monkeypatch.setattr(remote.sys, "setswitchinterval", lambda _: None)
+    monkeypatch.setattr(remote, "Segment", SimpleNamespace(create=lambda name, size: SimpleNamespace(buf=None)))
+    monkeypatch.setattr(remote, "Taps", lambda layout, memory: None)
     monkeypatch.setattr(remote, "lock_memory", lambda: "memory locking was refused (limit)")
     monkeypatch.setattr(FakeSession, "made", [])
     return FakeSession
@@ -166,7 +169,10 @@ class Control:
         self.sent, self.heard = [], list(heard)
 
     def send(self, message: object) -> None:
-        self.sent.append(message)
+        if isinstance(message, _Shared):
+            self.heard.insert(0, True)
+        else:
+            self.sent.append(message)
 
     def recv(self) -> object:
         if not self.heard:
@@ -176,26 +182,26 @@ class Control:
 
 def test_the_engine_tells_of_a_device_that_has_gone_and_how_to_go_on(session):
     pipe = Control()
-    remote._serve(PLAN, pipe)
+    remote._serve(PLAN, pipe, "")
     plan = replace(PLAN, device=("card, API",) * 2, latency="low")
-    assert pipe.sent == [STARTED, Lost("card has stopped", plan, telemetry(7))]
+    assert pipe.sent == [STARTED, Lost("card has stopped", plan)]
 
 
 def test_what_the_system_granted_is_told_with_the_start_unless_nothing_was_asked_for(session):
     pipe = Control()
-    remote._serve(replace(PLAN, realtime=True), pipe)
+    remote._serve(replace(PLAN, realtime=True), pipe, "")
     assert pipe.sent[0].grants == Grants(20, None, "memory locking was refused (limit)")
-    remote._serve(replace(PLAN, realtime=True, lockstep=True), pipe)
+    remote._serve(replace(PLAN, realtime=True, lockstep=True), pipe, "")
     assert pipe.sent[2].grants.priority is None
-    remote._serve(PLAN, pipe)
+    remote._serve(PLAN, pipe, "")
     assert pipe.sent[4].grants is None
 
 
 def test_what_fails_otherwise_ends_the_run(session, monkeypatch):
     monkeypatch.setattr(session, "lost", None)
     pipe = Control()
-    remote._serve(PLAN, pipe)
-    assert pipe.sent == [STARTED, Ended(telemetry(7), (), session.failure)]
+    remote._serve(PLAN, pipe, "")
+    assert pipe.sent == [STARTED, Ended(failure=session.failure)]
 
 
 def test_a_device_that_takes_several_blocks_at_once_is_given_them_where_it_plays():
@@ -218,7 +224,7 @@ def test_an_engine_that_comes_back_plays_the_mix_as_it_is_then(session, monkeypa
     monkeypatch.setattr(remote, "await_device", lambda plan, say, pause: (say("no card"), replace(plan, rate=None))[1])
     mix = Mix((0.25,))
     pipe = Control(((None, Mix((0.5,))),), mix)
-    remote._serve(replace(PLAN, rate=RATE), pipe, comeback=True)
+    remote._serve(replace(PLAN, rate=RATE), pipe, "", comeback=True)
     assert pipe.sent[:3] == [Waiting("no card"), Found(), STARTED]
     assert session.made == [replace(PLAN, mix=mix)]
 
@@ -230,9 +236,9 @@ def test_a_device_that_does_not_open_is_an_error_at_first_and_waited_for_later(s
     monkeypatch.setattr(session, "start", start)
     monkeypatch.setattr(remote, "await_device", lambda plan, say, pause: plan)
     first, later = Control(), Control(Mix((1.0,)))
-    remote._serve(PLAN, first)
-    remote._serve(PLAN, later, comeback=True)
-    assert first.sent == [Ended(None, failure="card does not open.\nlisting")]
+    remote._serve(PLAN, first, "")
+    remote._serve(PLAN, later, "", comeback=True)
+    assert first.sent == [Ended(failure="card does not open.\nlisting")]
     assert later.sent == [Found(), Lost("card does not open", PLAN)]
 
 
@@ -258,19 +264,38 @@ class Process:
         self.theirs.close()
 
 
+class View:
+    """Shows what a test has put there."""
+
+    shown: Telemetry | None = None
+
+    def telemetry(self) -> Telemetry | None:
+        return self.shown
+
+    def position(self, wall: float) -> int | None:
+        return None if self.shown is None else self.shown.position_at(wall)
+
+
 @pytest.fixture
-def processes(monkeypatch) -> list[tuple[Process, Plan, bool]]:
-    """The processes started so far, each with its plan and whether it waits; the first plays at once."""
+def processes(monkeypatch) -> list[tuple[Process, Plan, bool, View]]:
+    """The processes started so far, each with its plan, whether it waits, and its view; the first plays at once."""
     made = []
 
-    def spawn(self, plan: Plan, comeback: bool = False) -> None:
-        self._pipe, theirs = multiprocessing.Pipe()
-        self._process = Process(theirs)
-        if not made:
-            theirs.send(STARTED)
-        made.append((self._process, plan, comeback))
+    class Life:
+        def __init__(self, plan: Plan, comeback: bool) -> None:
+            self.pipe, theirs = multiprocessing.Pipe()
+            self.process, self.view = Process(theirs), View()
+            if not made:
+                theirs.send(STARTED)
+            made.append((self.process, plan, comeback, self.view))
 
-    monkeypatch.setattr(RemoteEngine, "_spawn", spawn)
+        def kill(self) -> None:
+            self.process.kill()
+
+        def let_go(self):
+            return (), None
+
+    monkeypatch.setattr(remote, "_Life", Life)
     monkeypatch.setattr(remote, "POLL", 0.0)
     return made
 
@@ -296,12 +321,10 @@ def test_controls_counts_and_plan_are_kept_while_a_device_is_waited_for(processe
     current = [Mix((0.5,))]
     told = []
     engine = RemoteEngine(PLAN, tell=told.append, mix=lambda: current[0])
-    first = processes[0][0].theirs
-    first.send(telemetry(10, 2))
-    until(lambda: engine.telemetry() is not None)
+    processes[0][3].shown = telemetry(10, 2)
     assert engine.position(6.0) == RATE
     waits = lose(engine, processes)
-    assert processes[1][1:] == (replace(PLAN, rate=48000), True)
+    assert processes[1][1:3] == (replace(PLAN, rate=48000), True)
     assert told == [
         DeviceState("waiting: card has stopped"),
         Notice("card has stopped; the sound goes on by itself when the device is back."),
@@ -321,13 +344,14 @@ def test_controls_counts_and_plan_are_kept_while_a_device_is_waited_for(processe
     waits.theirs.send(started)
     # What was asked for meanwhile is what it hears first.
     assert {waits.theirs.recv(), waits.theirs.recv()} == {((None, current[0]),), Wish(mode="safe")}
-    waits.theirs.send(telemetry(3, 1))
-    until(lambda: engine.telemetry().hops == 13)
+    processes[1][3].shown = telemetry(3, 1)
+    assert engine.telemetry().hops == 13
     assert engine.telemetry().misses == 3
     assert engine.device_state == PLAYING
     assert told[2:] == [started, PLAYING, Notice("card plays again, at 48000 Hz instead of 44100.")]
     assert engine.started == started
-    waits.theirs.send(Ended(telemetry(4, 1)))
+    processes[1][3].shown = telemetry(4, 1)
+    waits.theirs.send(Ended())
     assert engine.wait(20)
     assert engine.stop().telemetry.hops == 14
 

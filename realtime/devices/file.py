@@ -106,7 +106,7 @@ class FileSink:
     """Writes float32 [n, channels] blocks to a WAV file of 32-bit floats, RF64 beyond 4 GB. Raises HostError."""
 
     def __init__(self, path: str | Path, rate: int, channels: int) -> None:
-        self.path = Path(path)
+        self.path, self.rate, self.channels = Path(path), rate, channels
         try:
             self._file = soundfile.SoundFile(self.path, "w", rate, channels, "FLOAT", format="RF64")
         except (soundfile.SoundFileError, OSError) as problem:
@@ -124,8 +124,11 @@ class FileSink:
             raise HostError(f"writing {self.path} failed ({problem}); the recording ends here.") from None
 
     def close(self) -> None:
-        """Finish the file."""
-        self._file.close()
+        """Finish the file. Raises HostError where the disk refuses."""
+        try:
+            self._file.close()
+        except (soundfile.SoundFileError, OSError) as problem:
+            raise HostError(f"finishing {self.path} failed ({problem}); its end may be missing.") from None
 
 
 def _open(path: Path) -> soundfile.SoundFile:
