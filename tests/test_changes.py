@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from realtime.changes import Changes, Notice
 from realtime.errors import HostError
 from realtime.mix import Mix
+from realtime.separator import Separator
 from realtime.session import Plan, Session, Started, Wish
 
 
@@ -45,6 +47,31 @@ def wait_for(condition, seconds: float = 30.0) -> None:
         time.sleep(0.01)
 
 
+def changed(session: Session, wish: Wish) -> Started:
+    """Carry out `wish`; a machine that is busy elsewhere may need more than one attempt to catch up with the music."""
+    for _ in range(20):
+        try:
+            return session.change(wish)
+        except HostError as problem:
+            if "did not catch up" not in str(problem):
+                raise
+            time.sleep(0.5)
+    raise AssertionError("the machine never caught up with the music")
+
+
+class Changeable:
+    """A session of which every change succeeds at once."""
+
+    def __init__(self, session: Session) -> None:
+        self.started, self.stream, self.device = session.started, session.stream, session.device
+
+    def change(self, wish: Wish) -> Started:
+        if wish.separator is not None:
+            Separator.load(wish.separator)
+        self.started = replace(self.started, latency_mode=wish.mode or self.started.latency_mode)
+        return self.started
+
+
 @pytest.fixture
 def line():
     return Line()
@@ -61,7 +88,7 @@ def session(swap, line):
 def test_what_is_asked_for_runs_and_has_the_delay_it_reports(session, line):
     seen = {session.started.latency}
     for wish in (Wish(mode="safe"), Wish(block=64), Wish(mode="extreme"), Wish(run="single"), Wish(block=512, mode="low")):
-        started = session.change(wish)
+        started = changed(session, wish)
         assert started == session.started
         for name, value in (("latency_mode", wish.mode), ("run", wish.run), ("block", wish.block)):
             assert value is None or getattr(started, name) == value
@@ -87,7 +114,7 @@ def test_what_cannot_be_changes_nothing(session, four_stems):
 
 
 def test_wishes_are_carried_out_in_turn_and_told(session, tmp_path):
-    changes = Changes(session)
+    changes = Changes(Changeable(session))
     changes.ask(Wish(mode="safe"))
     changes.ask(Wish(separator=tmp_path / "none.onnx"))
     changes.ask(Wish(mode="lower"))
@@ -98,6 +125,7 @@ def test_wishes_are_carried_out_in_turn_and_told(session, tmp_path):
 
 
 def test_repeated_misses_step_down_and_it_is_said(session):
+    session = Changeable(session)
     session.change(Wish(mode="extreme"))
     changes = Changes(session)
     # As if hops took as long as that; what they do take depends on the machine.
