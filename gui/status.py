@@ -46,7 +46,7 @@ class Status(QtWidgets.QWidget):
         self._heard: dict[str, tuple] = {}
         self._answering: bool | None = None
         self._rose_at = -math.inf
-        self._error = ("", -math.inf)
+        self._error = self._notice = ("", -math.inf)
         self._spots: list[tuple[QtCore.QRectF, str]] = []
         self._drawn_at = -math.inf
         self.setAttribute(QtCore.Qt.WidgetAttribute.WA_OpaquePaintEvent)
@@ -62,6 +62,12 @@ class Status(QtWidgets.QWidget):
         if address == "/error":
             self._error = (": ".join(str(value) for value in values), self._clock())
             self.update()
+            return True
+        if address == "/notice":
+            # What was said before this window looked is old.
+            if self._answering and any(values):
+                self._notice = (str(values[0]), self._clock())
+                self.update()
             return True
         if address not in TAKEN:
             return False
@@ -162,6 +168,9 @@ class Status(QtWidgets.QWidget):
         state = self._value("/device/state") or ""
         if state.startswith("waiting"):
             return state, WARNING
+        notice, at = self._notice
+        if notice and self._clock() - at < ERROR_SHOWN:
+            return notice, CAUTION
         rate, block = self._value("/rate"), self._value("/block")
         device = " ".join(filter(None, (
             self._value("/device"), rate and f"{rate / 1000:g} kHz", block and f"block {block}")))
@@ -224,7 +233,7 @@ class Status(QtWidgets.QWidget):
         painter.setFont(fitted_font(words, inside.width(), SMALL * unit, ground is WARNING, least=LEAST * unit))
         shown = painter.fontMetrics().elidedText(words, QtCore.Qt.TextElideMode.ElideRight, int(inside.width()))
         painter.drawText(inside, QtCore.Qt.AlignmentFlag.AlignVCenter | QtCore.Qt.AlignmentFlag.AlignLeft, shown)
-        self._spots.append((line, f"{words}\n/model, /mode, /run, /device, /device/state, /rate, /block, /error"))
+        self._spots.append((line, f"{words}\n/model, /mode, /run, /device, /device/state, /rate, /block, /notice, /error"))
 
 
 def _shown(value: float | str | None, pattern: str) -> str:

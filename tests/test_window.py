@@ -305,6 +305,11 @@ def test_errors_are_shown_in_the_status_line(qtbot, host, window):
     qtbot.waitUntil(lambda: "/preset: no preset is called karaoke" in window.status.text)
 
 
+def test_what_the_host_has_to_say_is_shown_in_the_status_line(qtbot, host, window):
+    host.put("/notice", "repeated misses within 2 s: stepped down from lower to low.")
+    qtbot.waitUntil(lambda: "stepped down from lower to low" in window.status.text)
+
+
 def test_in_single_there_are_no_stem_meters(qtbot, host, window):
     host.put("/run", "single")
     qtbot.waitUntil(lambda: not any(strip.meter.available for strip in window.strips))
