@@ -164,9 +164,9 @@ class Take:
     def _before(self, wall: float, over: float) -> np.ndarray:
         return self.clock[(self.clock[:, 1] <= wall) & (self.clock[:, 1] > wall - over)]
 
-    def clock_moved(self, wall: float, over: float = 2.0) -> float:
-        """Return by how many samples the best clocks of quarters of a second around `wall` differ: the server's own fault."""
-        ends = np.arange(wall - over, wall + over, 0.25)
+    def clock_moved(self) -> float:
+        """Return by how many samples the best clocks of quarters of a second differ: the fault of a server kept waiting."""
+        ends = np.arange(self.clock[0, 1], self.clock[-1, 1], 0.25)
         best = [self.index_at(end, 0.25) - RATE * end for end in ends if len(self._before(end, 0.25))]
         return max(best) - min(best)
 

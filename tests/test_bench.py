@@ -26,6 +26,7 @@ from realtime.bench.contest import Refusal, Result, contest, result_of, turn
 from realtime.bench.control import Schedule, lateness
 from realtime.bench.delay import measure_delay
 from realtime.bench.figures import Course, Figures, Measured, percentile
+from realtime.bench.flooded import FloodFigures, measure_flood
 from realtime.bench.osc import OscFigures, delays, measure_osc
 from realtime.bench.paced import Record, Task, measure, with_control
 from realtime.bench.page import page, rate_sentence
@@ -86,6 +87,7 @@ OSC = OscFigures(
     rate=44100,
     delays_samples=(661, 882),
 )
+FLOOD = FloodFigures("low", "stems", 10_000, 150_000, 15.0, 2584, 0, 2584, 3)
 CONTEST = [
     result_of("<ours>", 4, 512, 44100, 2_000_000, np.full(8, 0.001)),
     result_of(f"ours, {contenders.ALONE}", 4, 0, 44100, 2_000_000, np.full(8, 0.0005)),
@@ -98,6 +100,7 @@ REPORT = Report(
     (Measured(FIGURES, COURSE),),
     (Refused("safe", "single", "<too heavy>"),),
     OSC,
+    FLOOD,
     tuple(CONTEST),
     ("a peer is missing",),
     {"cpu": "a core", "cores": 2},
@@ -133,6 +136,7 @@ def without_measuring(monkeypatch):
 
     monkeypatch.setattr(suite, "measure_paced", measured)
     monkeypatch.setattr(suite, "measure_osc", lambda *_: OSC)
+    monkeypatch.setattr(suite, "measure_flood", lambda *_: FLOOD)
     monkeypatch.setattr(
         suite, "contest", lambda *_: [*CONTEST, Refusal("a peer is missing"), Refusal("a peer is missing")]
     )
@@ -256,6 +260,14 @@ def test_messages_to_a_real_host_are_heard_after_they_were_sent():
     assert shown == [1, 2, 3]
     assert 1 <= figures.heard == len(figures.delays_samples) <= 3
     assert figures.block < min(figures.delays_samples) <= figures.p50_samples <= figures.p99_samples
+
+
+def test_a_real_host_is_flooded_in_every_other_spell():
+    shown: list[int] = []
+    figures = measure_flood(IDENTITY, "low", "stems", None, 0.5, shown.append)
+    assert shown == [1, 2, 3, 4]
+    assert figures.messages > 1000
+    assert figures.hops_quiet > 10 and figures.hops_flooded > 10
 
 
 # The click of a change.
@@ -416,6 +428,7 @@ def test_every_mode_and_run_is_in_the_table_and_the_file(without_measuring, tmp_
     assert pairs == [(m, r) for m in ("safe", "low", "lower", "extreme") for r in ("single", "stems")][1:]
     assert document["machine"]["cores"] >= 1
     assert document["osc"]["p99_ms"] == 20.0
+    assert document["flood"]["misses_flooded"] == 3
     assert [peer["name"] for peer in document["peers"]] == [each.name for each in CONTEST]
     assert document["notes"] == ["a peer is missing"]
     printed = capsys.readouterr().out

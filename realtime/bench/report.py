@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 
 from realtime.bench.contest import Result
 from realtime.bench.figures import Measured
+from realtime.bench.flooded import FloodFigures
 from realtime.bench.osc import OscFigures
 
 
@@ -28,6 +29,7 @@ class Report:
     measured: tuple[Measured, ...]
     refused: tuple[Refused, ...]
     osc: OscFigures | None
+    flood: FloodFigures | None
     contest: tuple[Result, ...]
     notes: tuple[str, ...]
     machine: Mapping[str, object]
@@ -45,6 +47,7 @@ class Report:
             "modes": [asdict(each.figures) for each in self.measured],
             "refused": [asdict(each) for each in self.refused],
             "osc": None if self.osc is None else asdict(self.osc),
+            "flood": None if self.flood is None else asdict(self.flood),
             "peers": [asdict(each) for each in self.contest],
             "notes": list(self.notes),
             "machine": dict(self.machine),

@@ -18,6 +18,7 @@ from realtime.bench.computer import machine
 from realtime.bench.contenders import hs_tasnet, matrix_product, network, ours
 from realtime.bench.contest import Entry, Refusal, Result, contest
 from realtime.bench.figures import Measured
+from realtime.bench.flooded import SPELLS, FloodFigures, measure_flood
 from realtime.bench.osc import OscFigures, measure_osc
 from realtime.bench.paced import SECONDS, Task, measure_paced
 from realtime.bench.page import page, rate_sentence
@@ -32,6 +33,8 @@ from realtime.session import default_run, mode_name
 _LOOP_SECONDS = 8.0
 # At most so many, and fewer for a bench of few hops.
 MESSAGES, ROUNDS, TURN = 50, 8, 25
+# Seconds of a spell with or without a flood, at most.
+LONGEST_SPELL = 15.0
 
 
 @dataclass(frozen=True)
@@ -113,27 +116,32 @@ def _measured(
                     measured.append(measure_paced(task, shown(f"{name} {run}", hops)))
                 except HostError as problem:
                     refused.append(Refused(name, run, str(problem)))
-        osc, results, notes = _beside(request, meta, measured, shown)
-    return Report(meta.name, begun, tuple(measured), tuple(refused), osc, results, notes, machine())
+        osc, flood, results, notes = _beside(request, meta, measured, shown)
+    return Report(meta.name, begun, tuple(measured), tuple(refused), osc, flood, results, notes, machine())
 
 
 def _beside(
     request: Request, meta: Metadata, measured: list[Measured], shown: Callable[[str, int], Callable[[int], object]]
-) -> tuple[OscFigures | None, tuple[Result, ...], tuple[str, ...]]:
-    """Measure OSC and hold the contest, in the mode and run that the host would start in, if it was measured."""
+) -> tuple[OscFigures | None, FloodFigures | None, tuple[Result, ...], tuple[str, ...]]:
+    """Measure OSC, flood it, and hold the contest, in the mode and run that the host would start in, if it was measured."""
     if not measured:
-        return None, (), ()
+        return None, None, (), ()
     wanted = default_run(meta, readable=False)
     rows = [each.figures for each in measured]
     row = min(rows, key=lambda row: (row.mode != "low", row.run != wanted))
     seconds = row.hops * row.hop / meta.sample_rates[0]
     notes: list[str] = []
-    osc = None
+    osc = flood = None
     messages = max(3, min(MESSAGES, int(3 * seconds)))
     try:
         osc = measure_osc(request.path, row.mode, row.run, request.block, messages, shown("OSC", messages))
     except HostError as problem:
         notes.append(f"OSC: {problem}")
+    spell = min(LONGEST_SPELL, seconds / SPELLS)
+    try:
+        flood = measure_flood(request.path, row.mode, row.run, request.block, spell, shown("OSC flood", SPELLS))
+    except HostError as problem:
+        notes.append(f"OSC flood: {problem}")
     entries: list[Entry] = [
         (ours, (request.path, row.mode, row.run)),
         (network, (request.path, row.run)),
@@ -143,7 +151,7 @@ def _beside(
     turn = max(3, min(TURN, row.hops // 100))
     found = contest(entries, ROUNDS, turn, shown("beside others", ROUNDS))
     notes += dict.fromkeys(each.reason for each in found if isinstance(each, Refusal))
-    return osc, tuple(each for each in found if isinstance(each, Result)), tuple(notes)
+    return osc, flood, tuple(each for each in found if isinstance(each, Result)), tuple(notes)
 
 
 def _print(report: Report, console: Console) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from realtime.bench.contest import Result
 from realtime.bench.figures import Figures
+from realtime.bench.flooded import FloodFigures
 from realtime.bench.osc import OscFigures
 from realtime.bench.report import Report
 
@@ -43,6 +44,7 @@ def tables(report: Report) -> list[Table]:
     """Return all the tables that `report` has figures for."""
     found = [_modes([each.figures for each in report.measured])] if report.measured else []
     found += [_osc(report.osc)] if report.osc else []
+    found += [_flood(report.flood)] if report.flood else []
     found += [_contest(report.contest)] if report.contest else []
     return found
 
@@ -103,6 +105,21 @@ def _osc(osc: OscFigures) -> Table:
             ),
         ),
         note=_OSC_NOTE,
+    )
+
+
+def _flood(flood: FloodFigures) -> Table:
+    return Table(
+        title=f"OSC flood, {flood.mode} {flood.run}",
+        head=("messages a second", "messages", "hops quiet", "misses quiet", "hops flooded", "misses flooded"),
+        rows=(
+            (
+                str(flood.rate),
+                *(str(value) for value in (flood.messages, flood.hops_quiet, flood.misses_quiet)),
+                *(str(value) for value in (flood.hops_flooded, flood.misses_flooded)),
+            ),
+        ),
+        note="Spells of one run, in turns quiet and flooded with messages that fit, that do not fit, and that are none.",
     )
 
 
