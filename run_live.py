@@ -161,7 +161,7 @@ def _live(options: argparse.Namespace) -> int:
     from realtime.host import Host, OscAddress, has_display, open_window
     from realtime.library import find_separator
     from realtime.mix import Mix
-    from realtime.session import Plan
+    from realtime.plan import Plan
     from realtime.terminal import status_line, watch
 
     if options.block not in (None, 0) and not 32 <= options.block <= 4096:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from realtime.errors import HostError
 from realtime.governor import WITHIN, Governor
-from realtime.session import Session, Started, Wish
+from realtime.plan import Started, Wish
+from realtime.session import Session
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from dataclasses import replace
 
 from realtime.devices.portaudio import PortAudioDevice, look_again
 from realtime.errors import DeviceError
-from realtime.session import Plan
+from realtime.plan import Plan
 
 POLL = 1.0
 # A look takes milliseconds; a server that goes just then may make one last for ever.

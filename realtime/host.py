@@ -14,9 +14,9 @@ from realtime.control import Value
 from realtime.demo import SHOW
 from realtime.library import find_separator, list_separators
 from realtime.osc import OscServer
+from realtime.plan import Plan, Started, Wish
 from realtime.remote import Automatic, DeviceState, Ended, RemoteEngine
 from realtime.separator import Separator
-from realtime.session import Plan, Started, Wish
 from realtime.state import ControlState
 
 

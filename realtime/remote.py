@@ -20,8 +20,9 @@ from realtime.errors import DeviceError, HostError
 from realtime.grants import Grants
 from realtime.memory import lock_memory
 from realtime.mix import Mix, Schedule
+from realtime.plan import Plan, Started, Wish
 from realtime.segment import Segment
-from realtime.session import Plan, Session, Started, Wish
+from realtime.session import Session
 from realtime.tape import Recording, Tape
 from realtime.taps import Layout, Taps
 from realtime.telemetry import Telemetry

@@ -7,11 +7,9 @@ interpreter from the inference thread.
 from __future__ import annotations
 
 import math
-import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Literal, Protocol
 
 import numpy as np
@@ -27,9 +25,11 @@ from realtime.engine import Engine, full_mix
 from realtime.errors import DeviceError, HostError
 from realtime.grants import Grants
 from realtime.latency import Latency, Mode, reserve_for
+from realtime.measurement import measure_work
 from realtime.metadata import Metadata
 from realtime.mix import Mix
-from realtime.priority import PRIORITY, raise_priority
+from realtime.plan import Plan, Started, Wish
+from realtime.priority import PRIORITY
 from realtime.probe import Probe
 from realtime.separator import Separator
 from realtime.stream import Stream
@@ -43,9 +43,6 @@ VARYING_BLOCK = 1024
 # Above this share of the time its samples last, work leaves no room for the rest of the machine.
 TIGHT, IMPOSSIBLE = 0.5, 0.9
 
-# How long work is measured at most, in seconds, if it takes that long for as many calls.
-MEASURED, LEAST_CALLS = 4.0, 5
-
 # A silence before the sound that lasts longer is explained, in seconds.
 PATIENCE = 1.0
 
@@ -54,77 +51,6 @@ GLANCE = 80
 
 # How long another chain may wait for the sound to be late enough for it, in seconds.
 HAND_OVER = 10.0
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What to run. `device` is a name or index, or (input, output) of these, "null" for none, None for the default with
-    the null device to fall back on.
-
-    `source` is a file to play instead of the device's input, "demo" for the demo song, None for the
-    device's own input. `record` takes what is heard, `stems` the stems (null device only).
-    """
-
-    separator: Path
-    mix: Mix
-    latency: str | None = None
-    run: Literal["single", "stems"] | None = None
-    device: str | int | tuple[str, str] | None = None
-    rate: int | None = None
-    block: int | None = None
-    channels: int = 2
-    source: str | None = None
-    record: Path | None = None
-    stems: Path | None = None
-    # What computes the network, by its name in realtime/providers.py; the CPU where that cannot be had.
-    provider: str = "cpu"
-    # Puts the null device to the test; what is found stands in this file, see realtime/probe.py.
-    probe: Path | None = None
-    # Whether the system is asked for real-time priority and locked memory.
-    realtime: bool = True
-    # Whether the mode is stepped down after repeated misses, and up again.
-    automatic: bool = True
-    # The callback computes the hops itself and may be late: for freewheeling and tests, never live.
-    lockstep: bool = False
-    # What a run that goes on takes from the one before: work by separator, mode and run, and seconds of the source gone by.
-    works: tuple[tuple[tuple[Path, str, str], tuple[float, float]], ...] = ()
-    begin: float = 0.0
-
-
-@dataclass(frozen=True)
-class Wish:
-    """What is to run instead while the music plays: None leaves as it is."""
-
-    separator: Path | None = None
-    mode: str | None = None
-    run: Literal["single", "stems"] | None = None
-    block: int | None = None
-
-
-@dataclass(frozen=True)
-class Started:
-    """What runs now, for display: names, sizes, latency and its prediction."""
-
-    separator: str
-    stems: tuple[str, ...]
-    latency_mode: str
-    run: str
-    device: str
-    rate: int
-    block: int
-    latency: Latency
-    device_latency: tuple[int, int]
-    hop: int
-    work_ms: tuple[float, float]
-    notices: tuple[str, ...] = ()
-    choices: tuple[Choice, ...] = ()
-    # What the operating system granted and refused; None where nothing was asked for.
-    grants: Grants | None = None
-
-    @property
-    def latency_text(self) -> str:
-        """Return the split of the added latency in one line."""
-        return f"{self.latency.text(self.rate)} (device: {self.device_latency[0]} in, {self.device_latency[1]} out)"
 
 
 def _listed(rates: tuple[int, ...]) -> str:
@@ -149,38 +75,6 @@ def mode_name(separator: Separator, wanted: str | None) -> str:
 def mode_of(separator: Separator, wanted: str | None) -> Mode:
     """Return the latency mode that `mode_name` names."""
     return separator.metadata.modes[mode_name(separator, wanted)]
-
-
-def measure_work(engine: Engine, hops: int = 200, playing: bool = False) -> tuple[float, float]:
-    """Return the median and the p99.9 of the time a call takes, in seconds, on noise; leaves `engine` unfit for use.
-
-    `hops` of the STFT are measured, or as many as there is time for; while music is `playing`, out of its way, at ordinary priority.
-    """
-    noise = np.random.default_rng(0).standard_normal((engine.step, engine.channels)).astype(np.float32) * 0.1
-    frames = engine.step // engine.mode.hop
-    times: list[float] = []
-
-    def measure() -> None:
-        # At the priority it will run at; a thread of its own, because priority is not easily given back.
-        if not playing:
-            raise_priority()
-        for i in range(-max(1, 20 // frames), max(LEAST_CALLS, hops // frames)):
-            begun = time.perf_counter()
-            engine.process(noise)
-            took = time.perf_counter() - begun
-            if i >= 0:
-                times.append(took)
-            # A pause, as live: a real-time thread that never sleeps is throttled.
-            time.sleep(max(0.0005, 0.05 * took))
-            if len(times) >= LEAST_CALLS and sum(times) > MEASURED:
-                break
-
-    thread = threading.Thread(target=measure, name="measurement")
-    thread.start()
-    thread.join()
-    median, slow = float(np.median(times)), float(np.quantile(times, 0.999))
-    # Few calls do not show how slow one in a thousand is.
-    return median, slow if len(times) >= hops else max(slow, 1.5 * median)
 
 
 class Wire(Protocol):

@@ -27,9 +27,9 @@ from realtime.host import Host, OscAddress
 from realtime.library import list_separators
 from realtime.metadata import Metadata
 from realtime.mix import Mix
+from realtime.plan import Plan
 from realtime.probe import CHECKS, MEASURED, REPORTED, WORDS
 from realtime.separator import Separator
-from realtime.session import Plan
 
 BLOCKS = (128, 256, 512)
 # Seconds between changes, and that a change may take.

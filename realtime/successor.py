@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 PAST = 1.5
 # Its last results are kept, for those that are due when it takes over; in samples.
 _KEPT = 1 << 14
+# How much faster than the music a chain catches up with it, where it can; and at full speed from how few quanta on.
+_SPEED, _NEAR = 3.0, 4
 # Quanta of a chain that catches up with the input, as many times as there are in the past.
 _PATIENCE = 8
 
@@ -60,9 +63,13 @@ def successor(stream: Stream, engine: Engine, latency: Latency) -> Successor:
         if block is None:
             break
         read += chain.quantum
+        begun = time.perf_counter()
         for stretch in chain.feed(block):
             stretches.append(stretch.copy())
             kept += len(stretch.block)
         while stretches and kept - len(stretches[0].block) > _KEPT:
             kept -= len(stretches.popleft().block)
+        # The interpreter belongs to what plays: no faster than is needed to catch up.
+        if bridge.available() - read > _NEAR * chain.quantum:
+            time.sleep(max(0.0, chain.quantum / rate / _SPEED - (time.perf_counter() - begun)))
     raise HostError(f"{engine.separator.metadata.name} did not catch up with the music; nothing was changed")

@@ -12,8 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from realtime.host import Host
+from realtime.plan import Started
 from realtime.remote import PLAYING, Ended
-from realtime.session import Started
 from realtime.telemetry import Telemetry
 
 _COLOURS = ("bright_magenta", "bright_yellow", "bright_cyan", "bright_green")

@@ -11,8 +11,9 @@ import pytest
 from realtime.changes import Changes, Notice
 from realtime.errors import HostError
 from realtime.mix import Mix
+from realtime.plan import Plan, Started, Wish
 from realtime.separator import Separator
-from realtime.session import Plan, Session, Started, Wish
+from realtime.session import Session
 
 
 class Line:

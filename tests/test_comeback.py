@@ -23,9 +23,10 @@ from realtime.errors import DeviceError, HostError
 from realtime.grants import Grants
 from realtime.latency import Latency
 from realtime.mix import Mix
+from realtime.plan import Plan, Started, Wish
 from realtime.remote import PLAYING, DeviceState, Ended, Found, Lost, RemoteEngine, Waiting, _Shared
 from realtime.separator import Separator
-from realtime.session import Plan, Session, Started, Wish
+from realtime.session import Session
 from realtime.telemetry import Telemetry
 
 RATE, BLOCK = 44100, 512

@@ -16,8 +16,9 @@ from realtime.grants import Grants, try_grants
 from realtime.latency import MODE_NAMES
 from realtime.memory import CURRENT, FUTURE, ON_FAULT, lock_memory
 from realtime.mix import Mix
+from realtime.plan import Plan
 from realtime.priority import raise_priority
-from realtime.session import Plan, Session
+from realtime.session import Session
 
 
 @pytest.fixture

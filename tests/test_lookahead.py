@@ -30,9 +30,10 @@ from realtime.metadata import Metadata, Training
 from realtime.mix import Mix
 from realtime.offline import separate_array
 from realtime.osc import telemetry_values
+from realtime.plan import Plan
 from realtime.remote import PLAYING
 from realtime.separator import Runner, Separator
-from realtime.session import Plan, Session, default_run
+from realtime.session import Session, default_run
 from realtime.stft import Analysis, Synthesis
 from realtime.stream import Stream
 from realtime.tape import Tape

@@ -25,10 +25,10 @@ from realtime.latency import Latency
 from realtime.meters import Meter, SpectrumView
 from realtime.mix import Mix
 from realtime.osc import telemetry_values
+from realtime.plan import Plan
 from realtime.remote import RemoteEngine
 from realtime.segment import Segment
 from realtime.separator import Separator
-from realtime.session import Plan
 from realtime.successor import successor
 from realtime.tape import Recording, Tape
 from realtime.taps import Description, Layout, Taps

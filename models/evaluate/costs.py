@@ -9,9 +9,9 @@ from pathlib import Path
 from realtime.engine import Engine, full_mix
 from realtime.errors import HostError
 from realtime.latency import Mode, latency_for
+from realtime.measurement import measure_work
 from realtime.metadata import Metadata
 from realtime.separator import Separator
-from realtime.session import measure_work
 
 Given = dict[tuple[str, str, str], float]
 """Median ms per call, by separator, latency mode and run."""

@@ -17,7 +17,7 @@ from realtime.errors import HostError
 from realtime.flood import flood
 from realtime.host import Host, OscAddress
 from realtime.mix import Mix
-from realtime.session import Plan
+from realtime.plan import Plan
 
 RATE = 10_000
 SPELLS = 4

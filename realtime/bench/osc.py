@@ -26,8 +26,8 @@ from realtime.errors import HostError
 from realtime.host import Host, OscAddress
 from realtime.mix import Mix
 from realtime.osc import encode
+from realtime.plan import Plan
 from realtime.separator import Separator
-from realtime.session import Plan
 
 # So many zeros in a row are silence.
 _SILENCE = 32

@@ -26,9 +26,10 @@ from realtime.devices.null import NullDevice
 from realtime.errors import HostError
 from realtime.memory import lock_memory
 from realtime.mix import Mix
+from realtime.plan import Plan
 from realtime.presets import presets_for
 from realtime.separator import Separator
-from realtime.session import Plan, Session, mode_of
+from realtime.session import Session, mode_of
 from realtime.stream import Stream, WorkCounts
 
 SECONDS = 60.0
