@@ -37,6 +37,8 @@ _PACE, _PATIENCE = (1.0, 4.0), 30.0
 # What is missed within so many seconds of a change belongs to it.
 _CHANGING = 1.0
 _SETTLED = 5
+# Seconds until the control keeps its schedule.
+_STARTING = 5.0
 
 
 @dataclass(frozen=True)
@@ -64,12 +66,14 @@ class Minute:
 
 @dataclass
 class Found:
-    """All that a soak has found. `delays` maps what ran to the delays it reported, in samples."""
+    """All that a soak has found. `delays` maps what ran to the delays it reported, in samples, `calm` to its hops and misses away
+    from changes."""
 
     minutes: list[Minute] = field(default_factory=list)
     changes: dict[str, int] = field(default_factory=dict)
     refused: list[str] = field(default_factory=list)
     delays: dict[str, list[int]] = field(default_factory=dict)
+    calm: dict[str, list[int]] = field(default_factory=dict)
     measured: int = 0
     wrong: list[str] = field(default_factory=list)
     unheard: int = 0
@@ -112,8 +116,9 @@ def _run(request: Request, separator: Separator, path: Path, console: Console) -
     try:
         with Child(keep_schedule) as control, Child(flood, host.server.port, request.rate, request.seed) as client:
             period = meta.modes[mode].hop / meta.sample_rates[0]
-            hops = max(1, round(60 * request.minutes / period))
-            control.send(Schedule(time.monotonic() + 1.0, period, period, hops))
+            # Not before the process is there, which would have the machine blamed for its start.
+            hops = max(1, round((60 * request.minutes - _STARTING) / period))
+            control.send(Schedule(time.monotonic() + _STARTING, period, period, hops))
             _drive(request, host, meta, path, found, console)
             client.send(None)
             found.messages = client.receive()
@@ -238,7 +243,11 @@ class _Watch:
             self._calm = now + _CHANGING
         if now > self._calm:
             self._steady += snapshot.misses - self._misses
-        self._misses = snapshot.misses
+            started = self._host.started
+            counts = self._found.calm.setdefault(f"{started.separator} {started.latency_mode} {started.run}", [0, 0])
+            counts[0] += snapshot.hops - self._hops
+            counts[1] += snapshot.misses - self._misses
+        self._hops, self._misses = snapshot.hops, snapshot.misses
         minute = int((now - self._begun) / 60)
         if minute > len(self._found.minutes) or (last and not self._found.minutes):
             row = Minute(
@@ -277,7 +286,9 @@ def _print(request: Request, found: Found, missed: int, hops: int, console: Cons
     for text in found.refused:
         say(f"  refused: {text}")
     say(f"{found.messages} messages from a client that floods")
-    say(f"misses: {last.misses} of {last.hops} hops, {last.steady} of them away from changes; the machine's share: {missed} of {hops}")
+    say(f"misses: {last.misses} of {last.hops} hops, {last.steady} of them away from changes, as below; the machine's share: {missed} of {hops}")
+    for name, (hops, misses) in sorted(found.calm.items()):
+        say(f"  {name}: {misses} of {hops} hops")
     for name, grown in zip(("engine", "control"), found.growth(), strict=True):
         if grown is not None:
             say(f"memory of the {name}'s process: {100 * grown:+.1f} % since minute {min(_SETTLED, len(found.minutes))}")
