@@ -26,7 +26,11 @@ def packet(draw: random.Random) -> bytes:
 
 
 def flood(pipe, port: int, rate: int, seed: int) -> None:
-    """Send `rate` packets a second to `port` of this machine until `pipe` says something; send back how many there were."""
+    """Send `rate` packets a second to `port` of this machine until `pipe` says something; send back how many there were.
+
+    Before the first it sends back that it begins.
+    """
+    pipe.send(True)
     draw, sent, begun = random.Random(seed), 0, time.monotonic()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
         while not pipe.poll(0.005):

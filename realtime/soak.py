@@ -119,6 +119,7 @@ def _run(request: Request, separator: Separator, path: Path, console: Console) -
             # Not before the process is there, which would have the machine blamed for its start.
             hops = max(1, round((60 * request.minutes - _STARTING) / period))
             control.send(Schedule(time.monotonic() + _STARTING, period, period, hops))
+            client.receive()
             _drive(request, host, meta, path, found, console)
             client.send(None)
             found.messages = client.receive()

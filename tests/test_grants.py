@@ -85,7 +85,7 @@ def test_a_trial_leaves_the_thread_as_it_was(asked):
 def test_a_run_that_is_to_ask_for_nothing_asks_for_nothing(swap, monkeypatch, tmp_path):
     levels, song = [], tmp_path / "song.wav"
     soundfile.write(song, noise(4000), 44100)
-    for module in ("stream", "session", "devices.null"):
+    for module in ("stream", "measurement", "devices.null"):
         monkeypatch.setattr(f"realtime.{module}.raise_priority", lambda level=priority.PRIORITY: levels.append(level))
     works = tuple(((swap, mode, "stems"), (0.0001, 0.0002)) for mode in MODE_NAMES)
     plan = Plan(swap, Mix((1.0,)), run="stems", device="null", source=str(song), works=works, realtime=False)

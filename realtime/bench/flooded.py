@@ -55,6 +55,7 @@ def measure_flood(
             for number in range(SPELLS):
                 flooded = number % 2 == 1
                 with Child(flood, host.server.port, RATE if flooded else 0, number) as client:
+                    client.receive()
                     time.sleep(_SETTLE)
                     before = host.engine.telemetry()
                     time.sleep(seconds)
