@@ -10,6 +10,9 @@ import numpy as np
 from realtime.engine import Engine
 from realtime.priority import raise_priority
 
+# The pause between calls, at most, in seconds; longer ones cost time and hardly slow down the next call any more.
+PAUSE = 0.004
+
 # How long work is measured at most, in seconds, if it takes that long for as many calls.
 MEASURED, LEAST_CALLS = 4.0, 5
 
@@ -21,6 +24,7 @@ def measure_work(engine: Engine, hops: int = 200, playing: bool = False) -> tupl
     """
     noise = np.random.default_rng(0).standard_normal((engine.step, engine.channels)).astype(np.float32) * 0.1
     frames = engine.step // engine.mode.hop
+    period = engine.step / engine.rate
     times: list[float] = []
 
     def measure() -> None:
@@ -33,8 +37,8 @@ def measure_work(engine: Engine, hops: int = 200, playing: bool = False) -> tupl
             took = time.perf_counter() - begun
             if i >= 0:
                 times.append(took)
-            # A pause, as live: a real-time thread that never sleeps is throttled.
-            time.sleep(max(0.0005, 0.05 * took))
+            # A pause, as live: a core that has slept works at half its speed for a while, and on cold caches.
+            time.sleep(max(0.0005, min(PAUSE, period - took)))
             if len(times) >= LEAST_CALLS and sum(times) > MEASURED:
                 break
 

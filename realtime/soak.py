@@ -250,9 +250,9 @@ class _Watch:
             counts[1] += snapshot.misses - self._misses
         self._hops, self._misses = snapshot.hops, snapshot.misses
         minute = int((now - self._begun) / 60)
-        if minute > len(self._found.minutes) or (last and not self._found.minutes):
+        if minute > len(self._found.minutes) or last:
             row = Minute(
-                max(1, minute),
+                max(1, round((now - self._begun) / 60) if last else minute),
                 snapshot.hops - self._first[0],
                 snapshot.misses - self._first[1],
                 self._steady,
