@@ -30,6 +30,7 @@ from realtime.mix import Mix
 from realtime.plan import Plan
 from realtime.probe import CHECKS, MEASURED, REPORTED, WORDS
 from realtime.separator import Separator
+from realtime.session import mode_name, mode_of
 
 BLOCKS = (128, 256, 512)
 # Seconds between changes, and that a change may take.
@@ -94,7 +95,7 @@ def soak(request: Request) -> int:
     separator = Separator.load(request.path)
     with tempfile.TemporaryDirectory() as folder:
         found, lateness = _run(request, separator, Path(folder) / "probe", console)
-    reserve = separator.metadata.modes[_first(separator.metadata)].hop / separator.metadata.sample_rates[0]
+    reserve = mode_of(separator, None).hop / separator.metadata.sample_rates[0]
     missed = int((lateness > reserve).sum())
     _print(request, found, missed, len(lateness), console)
     if request.json is not None:
@@ -103,13 +104,9 @@ def soak(request: Request) -> int:
     return 1 if found.wrong or found.unheard else 0
 
 
-def _first(meta: Metadata) -> str:
-    return "low" if "low" in meta.modes else next(iter(meta.modes))
-
-
 def _run(request: Request, separator: Separator, path: Path, console: Console) -> tuple[Found, np.ndarray]:
     meta = separator.metadata
-    mode = _first(meta)
+    mode = mode_name(separator, None)
     plan = Plan(request.path, Mix(()), mode, device="null", block=512, probe=path, automatic=False)
     host = Host(plan, OscAddress(port=0))
     found = Found()
