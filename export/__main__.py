@@ -45,12 +45,16 @@ def _lasaft_live(arguments: argparse.Namespace):
     figures = {}
     if arguments.quality is not None:
         rows = json.loads(arguments.quality.read_text())["sdr"]
-        figures = {label.split(", ")[1]: row for label, row in rows.items() if label.startswith(f"{arguments.name}, ")}
+        figures = {
+            label.split(", ")[1]: {stem: round(sdr, 2) for stem, sdr in row.items()}
+            for label, row in rows.items()
+            if label.startswith(f"{arguments.name}, ")
+        }
     modes = arguments.modes or list(MODES)
     if unknown := [mode for mode in modes if mode not in MODES]:
         raise HostError(f"there is no latency mode '{unknown[0]}'; there are {', '.join(MODES)}")
     metadata = lasaft_live_metadata(figures, training, arguments.name, modes=modes)
-    return export_separator(load(arguments.checkpoint), metadata, arguments.output, half=True)
+    return export_separator(load(arguments.checkpoint), metadata, arguments.output, int8=True)
 
 
 def main() -> int:
@@ -62,7 +66,7 @@ def main() -> int:
     isolator = commands.add_parser("isolator", help="export the DJ's equaliser isolator: low, mid and high")
     isolator.add_argument("-o", "--output", type=Path, required=True, metavar="FILE")
     live = commands.add_parser(
-        "lasaft-live", help="export a checkpoint of LaSAFT-Live, weights stored in half precision"
+        "lasaft-live", help="export a checkpoint of LaSAFT-Live, weights rounded to int8"
     )
     live.add_argument("checkpoint", type=Path)
     live.add_argument("-o", "--output", type=Path, required=True, metavar="FILE")
@@ -93,7 +97,8 @@ def main() -> int:
     compared = (
         "not compared with torch" if result.error is None else f"differs from torch by {result.error:.1e} of its RMS"
     )
-    print(f"{path}: {compared}; silence comes out at {result.silence:.1f} dBFS")
+    rounded = "" if result.loss is None else f"; rounding to int8 costs {max(0.0, result.loss):.3f} dB of SDR"
+    print(f"{path}: {compared}{rounded}; silence comes out at {result.silence:.1f} dBFS")
     return 0
 
 

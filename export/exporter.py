@@ -15,7 +15,7 @@ from typing import Protocol
 import numpy as np
 
 from export import train_extra
-from export.verify import Verification, verify
+from export.verify import Verification, sdr_loss, verify
 from realtime.errors import HostError
 from realtime.metadata import KEY, Metadata
 from realtime.separator import STEMS
@@ -24,6 +24,8 @@ try:
     import onnx
     import torch
     from torch import Tensor
+
+    from export.int8 import to_int8
 except ImportError:
     raise train_extra() from None
 
@@ -41,6 +43,9 @@ class SeparatorModule(Protocol):
     A module whose layers attend to latent sources may tell how: `attends` (layers, latents), None or absent where
     it does not, and `attention(condition)` [stems, layers, latents], the softmax weights under the condition of
     a call. The file then gives them as its second output.
+
+    It may offer `folded()`, an equal module that takes fewer operations: the file is made from that, and verified
+    against the module itself.
     """
 
     stem_states: tuple[bool, ...]
@@ -51,40 +56,44 @@ class SeparatorModule(Protocol):
 
 
 def export_separator(
-    module: SeparatorModule, metadata: Metadata, path: str | Path, half: bool = False, check: bool = True
+    module: SeparatorModule, metadata: Metadata, path: str | Path, int8: bool = False, check: bool = True
 ) -> Verification | None:
     """Write `module`, a torch.nn.Module, to `path` as a separator and return how it was verified.
 
     Without `check` it is not, and None is returned: for measuring time.
 
-    `half` rounds the parameters to float16 and stores them so, which halves the file; the arithmetic
-    stays float32. `metadata.weights` is filled in; `module` itself is not touched. Raises HostError,
-    leaving what is at `path` as it was, where the file breaks the contract or differs from `module`.
+    `int8` rounds the weights (see export/int8.py); the file is then verified twice, in float32 against `module`, and rounded
+    by what separation it has lost against that. `metadata.weights` is filled in; `module` itself is not touched.
+    Raises HostError, leaving what is at `path` as it was, where the file breaks the contract or differs from `module`.
     """
     path = Path(path)
     module = copy.deepcopy(module).eval().float().cpu()
-    if half:
-        with torch.no_grad():
-            for parameter in module.parameters():
-                parameter.copy_(parameter.half())
-    model = _convert(module, metadata)
-    if half:
-        _store_half(model.graph)
-    onnx.helper.set_model_props(model, {KEY: replace(metadata, weights=weights_hash(module)).to_json()})
+    model = _convert(module.folded() if hasattr(module, "folded") else module, metadata)
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(path.name + ".draft")
+    draft, parent = (path.with_name(f"{path.name}.{kind}") for kind in ("draft", "float32"))
     try:
-        draft.write_bytes(model.SerializeToString())
+        _write(model, metadata, weights_hash(module), draft)
         result = verify(draft, module) if check else None
+        if int8:
+            os.replace(draft, parent)
+            _write(to_int8(model), metadata, weights_hash(module, "int8"), draft)
+            if result is not None:
+                result = replace(verify(draft), error=result.error, loss=sdr_loss(draft, parent))
         os.replace(draft, path)
     finally:
         draft.unlink(missing_ok=True)
+        parent.unlink(missing_ok=True)
     return result
 
 
-def weights_hash(module: torch.nn.Module) -> str:
-    """Return the SHA-256, in hex, over the names, shapes and float32 values of the parameters and buffers."""
-    digest = hashlib.sha256()
+def _write(model: onnx.ModelProto, metadata: Metadata, weights: str, path: Path) -> None:
+    onnx.helper.set_model_props(model, {KEY: replace(metadata, weights=weights).to_json()})
+    path.write_bytes(model.SerializeToString())
+
+
+def weights_hash(module: torch.nn.Module, kind: str = "") -> str:
+    """Return the SHA-256, in hex, over the names, shapes and float32 values of the parameters and buffers, and over `kind`."""
+    digest = hashlib.sha256(kind.encode())
     for name, value in sorted(module.state_dict().items()):
         array = np.ascontiguousarray(value.detach().cpu().numpy())
         digest.update(f"{name} {array.dtype} {array.shape}\n".encode())
@@ -156,22 +165,3 @@ def _strip(model: onnx.ModelProto) -> None:
     for item in (*model.graph.input, *model.graph.output):
         item.doc_string = ""
         del item.metadata_props[:]
-
-
-def _store_half(graph: onnx.GraphProto) -> None:
-    """Store as float16 what float16 holds exactly; ONNX Runtime undoes the casts when it loads the file."""
-    casts = []
-    for tensor in graph.initializer:
-        if tensor.data_type != onnx.TensorProto.FLOAT:
-            continue
-        full = onnx.numpy_helper.to_array(tensor)
-        with np.errstate(over="ignore"):
-            small = full.astype(np.float16)
-        if full.size < 64 or not np.array_equal(small.astype(np.float32), full):
-            continue
-        name = tensor.name
-        tensor.CopyFrom(onnx.numpy_helper.from_array(small, name + "_half"))
-        casts.append(onnx.helper.make_node("Cast", [name + "_half"], [name], to=onnx.TensorProto.FLOAT))
-    nodes = [*casts, *graph.node]
-    del graph.node[:]
-    graph.node.extend(nodes)

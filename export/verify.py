@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import soxr
 
-from realtime.demo import demo_song
+from realtime.demo import Song, demo_song
 from realtime.errors import HostError
 from realtime.metadata import Metadata
 from realtime.separator import Runner, Separator
@@ -24,17 +25,19 @@ if TYPE_CHECKING:
 FRAMES = 200
 TOLERANCE = 1e-4
 SILENCE = -60.0
+LOSS = 0.1
 _ALL_SOUND = 7.8  # seconds into the demo song
 _SONG_RATE = 44100
 
 
 @dataclass(frozen=True)
 class Verification:
-    """What was measured: the largest `error` against torch over the output's RMS (None: not compared),
-    and the peak in dBFS that `silence` comes out with (minus infinity for zero)."""
+    """What was measured: the largest `error` against torch over the output's RMS (None: not compared), the peak in
+    dBFS that `silence` comes out with (minus infinity for zero), and the `loss` in dB of SDR by rounding (None: not rounded)."""
 
     error: float | None
     silence: float
+    loss: float | None = None
 
 
 def verify(path: str | Path, module: torch.nn.Module | None = None, frames: int = FRAMES) -> Verification:
@@ -80,16 +83,62 @@ def verify(path: str | Path, module: torch.nn.Module | None = None, frames: int 
     return Verification(error, silence)
 
 
+def sdr_loss(path: str | Path, parent: str | Path, frames: int = 2 * FRAMES) -> float:
+    """Return how much less SDR, in dB, the separator at `path` has than `parent`, of the stem that loses most; raise HostError above 0.1.
+
+    Measured on the demo song, whose stems are known: those of the separator must be among them.
+    """
+    metadata = Separator.load(path).metadata
+    calls = math.ceil((metadata.lookahead + frames) / metadata.frames)
+    known = demo_song(1.0, _SONG_RATE).stems
+    if missing := [stem for stem in metadata.stems if stem not in known]:
+        raise HostError(
+            f"separator '{metadata.name}' was not rounded: what that costs is measured on the demo song, "
+            f"which has the stems {', '.join(known)}, and no {missing[0]}"
+        )
+    truth = np.concatenate(
+        [_spectra(metadata, calls, lambda song, stem=stem: song.stems[stem]) for stem in metadata.stems], 1
+    )
+    mixtures = _music(metadata, calls)
+    conditions = np.broadcast_to(np.eye(len(metadata.stems), dtype=np.float32), (calls, *2 * (len(metadata.stems),)))
+    scores = []
+    for each in (path, parent):
+        estimates = _play(Separator.load(each).runner(len(metadata.stems)), mixtures, conditions)
+        error = ((_framewise(estimates) - _behind(_framewise(truth), metadata.lookahead)) ** 2).sum((0, 2, 3))
+        scores.append(-10 * np.log10(np.maximum(error, 1e-20)))
+    loss = float((scores[1] - scores[0]).max())
+    if not loss <= LOSS:
+        raise HostError(
+            f"separator '{metadata.name}' was not rounded: that costs {loss:.2f} dB of SDR, allowed is {LOSS:g} dB"
+        )
+    return loss
+
+
+def _framewise(spectra: np.ndarray) -> np.ndarray:
+    """[calls, stems, parts, frames, bins] to [calls * frames, stems, parts, bins]."""
+    moved = np.moveaxis(spectra, 3, 1)
+    return moved.reshape(-1, *moved.shape[2:]).astype(np.float64)
+
+
+def _behind(frames: np.ndarray, lookahead: int) -> np.ndarray:
+    return np.concatenate([np.zeros_like(frames[:lookahead]), frames[: len(frames) - lookahead]])
+
+
 def _music(metadata: Metadata, calls: int) -> np.ndarray:
     """Return mixtures [calls, 1, 2*channels, frames, bins]: the demo song from where all its stems sound.
 
     Music, because what a separator takes from noise or a bare chord is so little that rounding outweighs it.
     """
+    return _spectra(metadata, calls, lambda song: song.mixture)
+
+
+def _spectra(metadata: Metadata, calls: int, part: Callable[[Song], np.ndarray]) -> np.ndarray:
+    """Return what `_music` does, of a `part` [samples, channels] of the song."""
     mode = max(metadata.modes.values(), key=lambda mode: mode.hop)
     count = calls * metadata.frames
     rate, samples = metadata.sample_rates[0], metadata.n_fft + mode.hop * (count - 1)
     begin = round(_ALL_SOUND * _SONG_RATE)
-    song = demo_song(_ALL_SOUND + samples / rate + 1, _SONG_RATE).mixture[begin:]
+    song = part(demo_song(_ALL_SOUND + samples / rate + 1, _SONG_RATE))[begin:]
     song = soxr.resample(song, _SONG_RATE, rate)[:samples].T
     audio = song[[channel % len(song) for channel in range(metadata.channels)]]
     window = analysis_window(mode.analysis, metadata.n_fft)

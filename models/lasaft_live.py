@@ -101,6 +101,12 @@ class LasaftLive(LiveNetwork):
         values = torch.relu(self.values(self.dropout(self.out_norm(x)))).transpose(0, 1)
         return values.unflatten(-1, (self.config.latent_sources, self.head.head)), torch.cat(states)
 
+    def folded(self) -> nn.Module:
+        """Return an equal module for one frame at a time that takes fewer operations, to be exported."""
+        from models.lasaft_live_frame import LasaftLiveFrame
+
+        return LasaftLiveFrame(self)
+
     @torch.no_grad()
     def tdfs_by_bands(self) -> list[Tensor]:
         patterns = nn.functional.normalize(self.reduce.weight.unflatten(1, (3, -1)).sum(1), dim=0)

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from models.bands import Bands
 
-_FLOOR = 1e-4
+FLOOR = 1e-4
 
 
 @dataclass(frozen=True)
@@ -103,11 +103,11 @@ class LiveNetwork(nn.Module):
         """[batch, 2 channels, frames, bins] -> [batch, frames, 3 bands]: log power of left, right, side."""
         left, right = mixture[:, 0:2], mixture[:, 2:4]
         power = torch.stack([(s * s).sum(1) for s in (left, right, 0.5 * (left - right))], 2)
-        return torch.log(self.bands.gather(power) + _FLOOR).flatten(-2)
+        return torch.log(self.bands.gather(power) + FLOOR).flatten(-2)
 
     def scaled(self, powers: np.ndarray | Tensor) -> Tensor:
         """The same features from band sums of power, [batch, frames, 3, bands]."""
-        return torch.log(torch.as_tensor(powers) / self.bands.widths + _FLOOR).flatten(-2)
+        return torch.log(torch.as_tensor(powers) / self.bands.widths + FLOOR).flatten(-2)
 
     def begin(self, lanes: int) -> Tensor:
         """Return the state at the start of `lanes` streams, zeros [layers, lanes, units]."""

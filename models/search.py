@@ -233,7 +233,7 @@ def costs(variant: Variant) -> tuple[list[float], float]:
         path = Path(folder) / "variant.onnx"
         network = variant.network().eval()
         metadata = lasaft_live_metadata({}, n_fft=network.config.n_fft)
-        export_separator(network, metadata, path, half=True, check=False)
+        export_separator(network, metadata, path, int8=True, check=False)
         for stems in (1, len(STEMS)):
             runner = Separator.load(path).runner(stems)
             runner.mixture[:] = np.random.default_rng(0).standard_normal(runner.mixture.shape)

@@ -13,7 +13,6 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs the train extra")
 onnx = pytest.importorskip("onnx", reason="needs the train extra")
 
-from export import exporter
 from export.exporter import export_separator, weights_hash
 from export.verify import verify
 from models.identity import IDENTITY, Identity
@@ -93,18 +92,6 @@ def test_an_exported_separator_does_what_its_module_does(tmp_path, kind):
     assert list(tmp_path.iterdir()) == [tmp_path / "tiny.onnx"]
 
 
-def test_half_stores_the_parameters_in_half_the_size_and_leaves_the_module_alone(tmp_path):
-    module = Tiny()
-    before = weights_hash(module)
-    export_separator(module, METADATA, tmp_path / "full.onnx")
-    assert export_separator(module, METADATA, tmp_path / "half.onnx", half=True).error < 1e-5
-    assert weights_hash(module) == before
-    weights = 4 * sum(parameter.numel() for parameter in module.parameters())
-    saved = (tmp_path / "full.onnx").stat().st_size - (tmp_path / "half.onnx").stat().st_size
-    assert saved > 0.4 * weights
-    assert Separator.load(tmp_path / "half.onnx").metadata.weights != before
-
-
 @pytest.mark.parametrize(
     ("kind", "reason"),
     [
@@ -152,15 +139,6 @@ def test_the_hash_follows_the_parameters():
     with torch.no_grad():
         module.mix.weight[0, 0] += 1e-3
     assert weights_hash(module) != before
-
-
-def test_only_what_float16_holds_exactly_is_stored_so():
-    exact, other = np.full(64, 0.5, np.float32), np.full(64, 0.1, np.float32)
-    graph = onnx.helper.make_graph([], "g", [], [])
-    graph.initializer.extend([onnx.numpy_helper.from_array(exact, "exact"), onnx.numpy_helper.from_array(other, "other")])
-    exporter._store_half(graph)
-    assert [tensor.name for tensor in graph.initializer] == ["exact_half", "other"]
-    assert [(node.op_type, list(node.output)) for node in graph.node] == [("Cast", ["exact"])]
 
 
 def test_the_identity_returns_its_mixture_times_its_condition(tmp_path):

@@ -99,6 +99,9 @@ def test_verification_compares_the_attention_too(attending):
 
 
 class Doubled(LasaftLive):
+    def folded(self):
+        return self
+
     def attention(self, condition):
         return 2 * super().attention(condition)
 
