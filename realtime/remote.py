@@ -28,6 +28,10 @@ from realtime.taps import Layout, Taps
 from realtime.telemetry import Telemetry
 from realtime.view import View
 
+# The inference thread asks for the interpreter between any two runs of the network, and another thread of Python
+# (which receives mixes, or builds another network) lets go of it only after this many seconds: not the usual 0.005.
+SWITCH_INTERVAL = 0.0005
+
 _BEAT = 1 / 30
 # No start of a device takes longer, but for one whose server goes meanwhile.
 _LONGEST_START = 60.0
@@ -90,9 +94,7 @@ class _Shared:
 def _serve(plan: Plan, pipe, name: str, comeback: bool = False) -> None:
     # Ctrl-C reaches the whole group; the control process decides when sound ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # The inference thread asks for the interpreter between any two runs of the network, and another thread of Python
-    # (which receives mixes, or builds another network) lets go of it only after this long: not the usual 5 ms.
-    sys.setswitchinterval(0.0005)
+    sys.setswitchinterval(SWITCH_INTERVAL)
     try:
         if comeback:
             plan = _await(plan, pipe)

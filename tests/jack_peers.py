@@ -235,7 +235,7 @@ def silence_before(separator: Path, song: np.ndarray, heard: np.ndarray, mix: Mi
     runner, states, best = lane.runner, [], (np.inf, 0)
     nothing = np.zeros((mode.hop, 2), np.float32)
     for _ in range(most):
-        states.append([state.copy() for state in runner._states[runner._turn]])
+        states.append((runner._call, [[place.copy() for place in places] for places in runner._states]))
         engine.process(nothing)
     # The first hops, and of these what they have finished.
     hops, early = 8, mode.synthesis - mode.hop
@@ -243,8 +243,10 @@ def silence_before(separator: Path, song: np.ndarray, heard: np.ndarray, mix: Mi
         engine.reset()
         for _ in range(loaded.metadata.n_fft // mode.hop):
             engine.push(nothing)
-        for state, known in zip(runner._states[0], states[silent], strict=True):
-            state[:] = known
+        runner._call, known = states[silent]
+        for places, values in zip(runner._states, known, strict=True):
+            for place, value in zip(places, values, strict=True):
+                place[:] = value
         parts = []
         for at in range(0, hops * mode.hop, mode.hop):
             engine.process(song[at : at + mode.hop])
