@@ -385,6 +385,12 @@ def test_the_peers_stream_is_fed_hops_of_its_own_length(monkeypatch):
     assert fed == [((2, 512), np.float32)] * 2
 
 
+def test_the_engine_alone_gives_one_stereo_stream():
+    entrant = contenders.engine_alone()
+    assert (entrant.name, entrant.stems, entrant.hop, entrant.macs) == (contenders.ENGINE, 1, 512, None)
+    assert entrant.step()
+
+
 def test_the_rate_is_told_beside_the_matrix_product():
     assert rate_sentence(CONTEST) == (
         f"ours, {contenders.ALONE}: 4.0 GMAC/s, 10 % of the 40.0 GMAC/s that a plain matrix product reaches on this core "

@@ -6,6 +6,7 @@ import importlib
 import importlib.metadata
 import importlib.util
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from unittest.mock import MagicMock
@@ -16,11 +17,12 @@ from realtime.bench.arithmetic import count_macs
 from realtime.bench.contest import Entrant
 from realtime.engine import Engine, full_mix
 from realtime.errors import HostError
+from realtime.library import find_separator
 from realtime.separator import Separator, flush_denormals
 
 # Rows and columns of the matrices: enough for the library to be at its best.
 SIZE = 512
-PRODUCT, ALONE = f"{SIZE} x {SIZE} matrix product", "network alone"
+PRODUCT, ALONE, ENGINE = f"{SIZE} x {SIZE} matrix product", "network alone", "engine without network"
 
 # What hs-tasnet trains with, plots with, and reads and writes sound with. Its network needs none of it, and some of it
 # does not load everywhere: torchaudio beside a CPU-only torch, torchcodec and musdb without FFmpeg.
@@ -50,6 +52,11 @@ def ours(path: Path, mode: str, run: str) -> Entrant:
     return Entrant(
         f"{meta.name} {mode} {run}", lambda: engine.process(noise), stems, engine.step, int(engine.rate), macs
     )
+
+
+def engine_alone() -> Entrant:
+    """Return the engine around a separator that changes nothing, in mode low: STFT, mix and all, for one stereo stream."""
+    return replace(ours(find_separator("identity"), "low", "single"), name=ENGINE, macs=None)
 
 
 def network(path: Path, run: str) -> Entrant:

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table as RichTable
 
 from realtime.bench.computer import machine
-from realtime.bench.contenders import hs_tasnet, matrix_product, network, ours
+from realtime.bench.contenders import engine_alone, hs_tasnet, matrix_product, network, ours
 from realtime.bench.contest import Entry, Refusal, Result, contest
 from realtime.bench.figures import Measured
 from realtime.bench.flooded import SPELLS, FloodFigures, measure_flood
@@ -145,6 +145,7 @@ def _beside(
     entries: list[Entry] = [
         (ours, (request.path, row.mode, row.run)),
         (network, (request.path, row.run)),
+        (engine_alone, ()),
         (matrix_product, ()),
     ]
     entries += [(hs_tasnet, (False,)), (hs_tasnet, (True,))] if request.peers else []
