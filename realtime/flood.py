@@ -6,7 +6,7 @@ import random
 import socket
 import time
 
-from realtime.osc import encode
+from realtime.packets import encode
 
 _GLIDES = (0.0, 5.0, 30.0, 300.0)
 
