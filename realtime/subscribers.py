@@ -130,7 +130,9 @@ class Subscribers:
         for peer, subscriber in self._subscribers.items():
             if now >= subscriber.next_beat:
                 # Beats that were missed are not made up for.
-                subscriber.next_beat = max(subscriber.next_beat, now - self._heartbeat) + self._heartbeat
+                subscriber.next_beat += self._heartbeat
+                if subscriber.next_beat <= now:
+                    subscriber.next_beat = now + self._heartbeat
                 subscriber.beats += 1
                 yield peer, subscriber.beats
 
