@@ -124,11 +124,11 @@ def test_the_measurement_tells_of_misses_memory_and_the_next_good_message(server
     def measured(path, mode, run, block, seconds, show, rate, make, look):
         look(SimpleNamespace(server=server))
         look(SimpleNamespace(server=server))
-        return FloodFigures(mode, run, rate, 2 * rate * seconds, seconds, 100, 1, 101, 2)
+        return FloodFigures(mode, run, rate, 2000, seconds, 100, 1, 101, 2)
 
     monkeypatch.setattr(fuzzed, "measure_flood", measured)
     monkeypatch.setattr("sys.argv", ["fuzzed", "--model", str(IDENTITY), "--packets", "1000", "--seconds", "10"])
     assert fuzzed.main() == 0
     printed = capsys.readouterr().out
-    for words in ("1000 wrong packets, 100 a second", "2 of 101 hops meanwhile, 1 of 100", "memory", "answered each time"):
+    for words in ("2000 wrong packets, 100 a second", "2 of 101 hops meanwhile, 1 of 100", "memory", "answered each time"):
         assert words in printed
