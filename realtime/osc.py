@@ -63,6 +63,7 @@ class OscServer:
         self._refused = self._dropped = 0
         self._tag_clock = TagClock()
         self._next_look = 0.0
+        self._now = time.monotonic()
         self._snapshot: Telemetry | None = None
         self._looked = False
         telemetry = [c.address for c in state.controls.values() if c.kind == "telemetry"]
@@ -104,6 +105,7 @@ class OscServer:
 
     def _turn(self) -> float:
         self._looked = False
+        self._now = time.monotonic()
         self._receive_datagrams()
         self._receive_streams()
         self._watch_tags()
@@ -135,7 +137,7 @@ class OscServer:
                 self._receive(packet, connection)
 
     def _receive(self, packet: bytes, sender: Peer) -> None:
-        self._subscribers.hear(sender, time.monotonic())
+        self._subscribers.hear(sender, self._now)
         self._desk.receive(packet, sender)
 
     def _watch_tags(self) -> None:

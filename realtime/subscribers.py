@@ -47,6 +47,8 @@ class Subscribers:
         self._telemetry = frozenset(telemetry)
         self._interval, self._heartbeat = interval, heartbeat
         self._subscribers: dict[object, _Subscriber] = {}
+        # Those with a lease, and perhaps some that have gone.
+        self._leased: list[object] = []
 
     def __len__(self) -> int:
         return len(self._subscribers)
@@ -73,6 +75,7 @@ class Subscribers:
         self._subscribers[peer] = subscriber
         subscriber.origin, subscriber.heard = origin, now
         subscriber.lease = lease or subscriber.lease
+        self._leased = [each for each, its in self._subscribers.items() if its.lease is not None]
         subscriber.wishes.pop(wish, None)
         while len(subscriber.wishes) >= MOST_WISHES:
             del subscriber.wishes[next(iter(subscriber.wishes))]
@@ -110,8 +113,9 @@ class Subscribers:
 
     def hear(self, sender: object, now: float) -> None:
         """Take in that `sender` said something: what it subscribed to, and what is sent to it, does not lapse."""
-        for peer, subscriber in self._subscribers.items():
-            if subscriber.lease is not None and sender in (peer, subscriber.origin):
+        for peer in self._leased:
+            subscriber = self._subscribers.get(peer)
+            if subscriber is not None and sender in (peer, subscriber.origin):
                 subscriber.heard = now
 
     def lapse(self, now: float) -> dict[object, float]:
