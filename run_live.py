@@ -85,7 +85,14 @@ def _live_options(parser: argparse.ArgumentParser) -> None:
         "--osc-host", default="127.0.0.1", metavar="ADDRESS", help="address to listen on (default: this machine only)"
     )
     control.add_argument(
-        "--osc-port", type=int, default=9000, metavar="PORT", help="UDP port to listen on (default: 9000)"
+        "--osc-port", type=int, default=9000, metavar="PORT", help="UDP and TCP port to listen on (default: 9000)"
+    )
+    control.add_argument(
+        "--osc-allow",
+        nargs="+",
+        default=(),
+        metavar="ADDRESS",
+        help="with --osc-host: listen only to these addresses and networks, such as 192.168.1.0/24, and to this machine",
     )
     view = control.add_mutually_exclusive_group()
     view.add_argument("--window", action="store_true", help="insist on the window")
@@ -151,6 +158,7 @@ def _parser() -> argparse.ArgumentParser:
 
     osc = commands.add_parser("osc", help="print the whole OSC address space")
     osc.add_argument("--model", default=DEFAULT_MODEL, metavar="NAME_OR_FILE", help="separator whose stems are meant")
+    osc.add_argument("--markdown", action="store_true", help="as a table in Markdown")
     return parser
 
 
@@ -187,7 +195,7 @@ def _live(options: argparse.Namespace) -> int:
         lockstep=options.lockstep,
         realtime=options.realtime,
     )
-    osc = OscAddress(options.osc_host, options.osc_port)
+    osc = OscAddress(options.osc_host, options.osc_port, tuple(options.osc_allow))
     windowed = options.window or (has_display() and not options.no_window)
     with Console(stderr=True).status("starting, and measuring how long a hop takes here...") as status:
         host = Host(plan, osc, options.preset, show=not windowed and options.preset is None, say=status.update)
@@ -309,7 +317,7 @@ def _osc(options: argparse.Namespace) -> int:
     from realtime.separator import Separator
 
     separator = Separator.load(find_separator(options.model))
-    print(table_text(separator.metadata.stems, separator.attends))
+    print(table_text(separator.metadata.stems, separator.attends, options.markdown))
     return 0
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from realtime.changes import Notice
 from realtime.control import Value
 from realtime.demo import SHOW
+from realtime.infos import infos
 from realtime.library import find_separator, list_separators
 from realtime.osc import OscServer
 from realtime.plan import Plan, Started, Wish
@@ -22,10 +23,11 @@ from realtime.state import ControlState
 
 @dataclass(frozen=True)
 class OscAddress:
-    """Where the OSC server listens."""
+    """Where the OSC server listens, and whom to: `allow` names addresses and networks, none for all who reach it."""
 
     host: str = "127.0.0.1"
     port: int = 9000
+    allow: tuple[str, ...] = ()
 
 
 class Host:
@@ -42,6 +44,7 @@ class Host:
         show: bool = False,
         say: Callable[[str], object] = lambda sentence: None,
     ) -> None:
+        self._plan = plan
         separator = Separator.load(plan.separator)
         # The port first: a second host must fail before it touches the sound.
         link = _LateLink(lambda: self.state)
@@ -50,7 +53,7 @@ class Host:
         self.state = ControlState(meta.stems, link, attends=separator.attends, models=models)
         if preset is not None:
             self.state.set("/preset", preset)
-        self.server = OscServer(self.state, osc.host, osc.port)
+        self.server = OscServer(self.state, osc.host, osc.port, allow=osc.allow)
         given = self.state.mix
         try:
             self.engine = RemoteEngine(replace(plan, mix=given), say, self._hear, lambda: self.state.mix)
@@ -82,14 +85,7 @@ class Host:
         if isinstance(news, Notice):
             self.state.set_info("/notice", news.text)
             return
-        for address, value in (
-            ("/model", news.separator),
-            ("/mode", news.latency_mode),
-            ("/run", news.run),
-            ("/device", news.device),
-            ("/rate", news.rate),
-            ("/block", news.block),
-        ):
+        for address, value in infos(news, self._plan).items():
             self.state.set_info(address, value)
 
     def tick(self) -> None:
