@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
 import socket
@@ -20,10 +21,15 @@ pytest.importorskip("websockets")
 pytest.importorskip("zeroconf")
 websocket = pytest.importorskip("websocket")
 
+from realtime import host
 from realtime.errors import HostError
+from realtime.library import find_separator
+from realtime.mix import Mix
 from realtime.osc import OscServer, encode
 from realtime.oscquery.listener import MOST_ANSWERS
 from realtime.oscquery.server import MOST_CONNECTIONS, MOST_LISTENERS, OscQueryServer
+from realtime.plan import Plan, Started
+from realtime.remote import PLAYING
 from realtime.state import ControlState
 from tests.test_osc import SNAPSHOT, STEMS, Link
 
@@ -85,11 +91,14 @@ class Client:
         self.send("/ping")
         return self.until("/pong")[:-1]
 
+    def close(self):
+        self.socket.close(timeout=1)
+
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        self.socket.close()
+        self.close()
 
 
 @pytest.fixture
@@ -281,6 +290,7 @@ def test_garbage_does_no_harm(server, link):
                 raw.sendall(head + draw.randbytes(draw.randrange(3000)))
             except OSError:
                 pass
+    wait_for(lambda: not server._connections)
     with Client(server) as client:
         for _ in range(200):
             client.socket.send_binary(draw.randbytes(draw.randrange(1, 400)))
@@ -316,11 +326,11 @@ def test_one_client_too_many_is_told_to_come_later(server):
     with pytest.raises(websocket.WebSocketBadStatusException, match="503"):
         Client(server)
     assert get(server)[0] == 200
-    clients.pop().__exit__()
+    clients.pop().close()
     wait_for(lambda: len(server._listeners) < MOST_LISTENERS)
     clients.append(Client(server))
     for client in clients:
-        client.__exit__()
+        client.close()
 
 
 def test_connections_that_say_nothing_are_bounded_in_number(server):
@@ -349,9 +359,26 @@ def test_a_listener_that_stops_reading_costs_no_memory_and_delays_nobody(server,
             state.set(FADER, heard % 1000 / 1000)
             quick.until(FADER)
         assert heard > 20
+        assert any(listener._values for listener in server._listeners)
         for listener in server._listeners:
             assert len(listener._values) <= len(state.controls)
             assert len(listener._answers) <= MOST_ANSWERS
+
+
+def test_a_listener_that_is_too_slow_is_dropped(server, state, monkeypatch):
+    monkeypatch.setattr("realtime.oscquery.listener.PATIENCE", 0.2)
+    with Client(server, sockopt=((socket.SOL_SOCKET, socket.SO_RCVBUF, 4096),)) as slow:
+        slow.command("LISTEN", "/notice")
+        slow.socket.recv()
+        said = 0
+
+        def dropped():
+            nonlocal said
+            said += 1
+            state.set_info("/notice", f"{said}{'x' * 60000}")
+            return not server._listeners
+
+        wait_for(dropped)
 
 
 def test_a_listener_that_vanishes_is_forgotten(server, state):
@@ -376,10 +403,13 @@ def test_a_machine_that_is_not_allowed_cannot_connect(state, osc):
 
 
 def test_the_port_is_the_one_after_osc_or_any_free_one(state, osc):
-    with OscQueryServer(state, (osc.host, osc.port), announce=False) as first:
-        with OscQueryServer(state, (osc.host, osc.port), announce=False) as second:
-            assert first.port != second.port
-            assert get(second)[0] == 200
+    where = osc.host, osc.port
+    with (
+        OscQueryServer(state, where, announce=False) as first,
+        OscQueryServer(state, where, announce=False) as second,
+    ):
+        assert first.port != second.port
+        assert get(second)[0] == 200
 
 
 def test_a_port_that_was_asked_for_and_is_taken_is_refused_in_a_sentence(server, state, osc):
@@ -409,6 +439,68 @@ def test_clients_are_told_when_the_tree_changes(server, client):
     client.ping()
     server.path_changed("/stem")
     assert client.receive() == {"COMMAND": "PATH_CHANGED", "DATA": "/stem"}
+
+
+# The host.
+
+
+class Engine:
+    """What a host takes for the engine's process."""
+
+    started = Started("identity", STEMS, "low", "single", "null", 44100, 512, SNAPSHOT.latency, (0, 0), 512, (1, 1))
+    device_state = PLAYING
+
+    def __init__(self, *_):
+        pass
+
+    def submit(self, mix, at):
+        pass
+
+    def telemetry(self):
+        return SNAPSHOT
+
+    def stop(self):
+        pass
+
+
+@pytest.fixture
+def plan(monkeypatch):
+    monkeypatch.setattr(host, "RemoteEngine", Engine)
+    monkeypatch.setattr("realtime.oscquery.server.Announcement.begin", lambda *_: asyncio.sleep(0))
+    return Plan(separator=find_separator("identity"), mix=Mix(()), device="null")
+
+
+def test_a_host_is_read_and_followed(plan):
+    running = host.Host(plan, host.OscAddress(port=0), discovery=host.Discovery(0))
+    assert json.loads(get(running.query, "/?HOST_INFO")[2])["OSC_PORT"] == running.server.port
+    assert json.loads(get(running.query, "/device?VALUE")[2]) == {"VALUE": ["null"]}
+    with Client(running.query) as client, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+        client.command("LISTEN", "/wet")
+        assert client.receive() == ("/wet", 1.0)
+        udp.sendto(encode("/wet", "f", (0.5,)), ("127.0.0.1", running.server.port))
+        assert client.receive() == ("/wet", 0.5)
+    running.stop()
+    assert "oscquery" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_a_host_that_is_not_to_be_found_is_not(plan):
+    running = host.Host(plan, host.OscAddress(port=0))
+    assert running.query is None
+    running.stop()
+
+
+def test_a_host_runs_without_the_packages_and_says_so(plan, monkeypatch):
+    monkeypatch.setitem(sys.modules, "realtime.oscquery.server", None)
+    running = host.Host(plan, host.OscAddress(port=0), discovery=host.Discovery())
+    assert "pip install 'lasaft-live[oscquery]'" in running.state.value("/notice")[0]
+    assert running.query is None
+    running.stop()
+
+
+def test_a_host_whose_port_is_taken_does_not_start_and_leaves_nothing(plan, server):
+    with pytest.raises(HostError, match="is taken"):
+        host.Host(plan, host.OscAddress(port=0), discovery=host.Discovery(server.port))
+    assert [thread.name for thread in threading.enumerate()].count("osc") == 1
 
 
 # The announcement.
