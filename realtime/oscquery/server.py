@@ -9,7 +9,7 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Self
 
@@ -263,7 +263,7 @@ class OscQueryServer:
             with self._changed_lock:
                 changed, self._changed = self._changed, set()
             if self._listeners:
-                self._publish(set(self._state.with_twins(changed)))
+                self._publish(self._state.with_twins(changed))
             await asyncio.sleep(CHANGE_INTERVAL)
 
     async def _publish_telemetry(self) -> None:
@@ -272,12 +272,13 @@ class OscQueryServer:
             await asyncio.sleep(TELEMETRY_INTERVAL)
             if any(below("/telemetry", address) for listener in self._listeners for address in listener.addresses):
                 before, known = known, self._telemetry()
-                self._publish({address for address, values in known.items() if before.get(address) != values})
+                self._publish([address for address, values in known.items() if before.get(address) != values])
 
-    def _publish(self, addresses: set[str]) -> None:
-        for listener in self._listeners:
-            for address in listener.addresses & addresses:
-                self._offer(listener, address)
+    def _publish(self, addresses: Iterable[str]) -> None:
+        for address in addresses:
+            for listener in self._listeners:
+                if address in listener.addresses:
+                    self._offer(listener, address)
 
     def _change_path(self, path: str) -> None:
         self._tree = Tree(self._state.controls, self._value)
