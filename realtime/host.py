@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from realtime.changes import Notice
 from realtime.control import Value
 from realtime.demo import SHOW
+from realtime.infos import infos
 from realtime.library import find_separator, list_separators
 from realtime.osc import OscServer
 from realtime.plan import Plan, Started, Wish
@@ -26,10 +27,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class OscAddress:
-    """Where the OSC server listens."""
+    """Where the OSC server listens, and whom to: `allow` names addresses and networks, none for all who reach it."""
 
     host: str = "127.0.0.1"
     port: int = 9000
+    allow: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,8 @@ class Discovery:
 class Host:
     """Starts everything `plan` says; with `show`, the demo song plays through its script of presets.
 
-    `say` hears what a start takes its time for; `discovery` None keeps the host to itself. Raises HostError with what is wrong and allowed.
+    `say` hears what a start takes its time for; `discovery` None keeps the host to itself. Raises HostError with what is
+    wrong and allowed.
     """
 
     def __init__(
@@ -57,6 +60,7 @@ class Host:
         say: Callable[[str], object] = lambda sentence: None,
         discovery: Discovery | None = None,
     ) -> None:
+        self._plan = plan
         separator = Separator.load(plan.separator)
         # The port first: a second host must fail before it touches the sound.
         link = _LateLink(lambda: self.state)
@@ -65,7 +69,7 @@ class Host:
         self.state = ControlState(meta.stems, link, attends=separator.attends, models=models)
         if preset is not None:
             self.state.set("/preset", preset)
-        self.server = OscServer(self.state, osc.host, osc.port)
+        self.server = OscServer(self.state, osc.host, osc.port, allow=osc.allow)
         given = self.state.mix
         try:
             self.query = None if discovery is None else self._open_query(discovery)
@@ -102,14 +106,7 @@ class Host:
         if isinstance(news, Notice):
             self.state.set_info("/notice", news.text)
             return
-        for address, value in (
-            ("/model", news.separator),
-            ("/mode", news.latency_mode),
-            ("/run", news.run),
-            ("/device", news.device),
-            ("/rate", news.rate),
-            ("/block", news.block),
-        ):
+        for address, value in infos(news, self._plan).items():
             self.state.set_info(address, value)
 
     def tick(self) -> None:
@@ -138,10 +135,7 @@ class Host:
             )
             return None
         return OscQueryServer(
-            self.state,
-            (self.server.host, self.server.port),
-            discovery.port,
-            tell=lambda sentence: self._hear(Notice(sentence)),
+            self.state, self.server, discovery.port, tell=lambda sentence: self._hear(Notice(sentence))
         )
 
     def _close_servers(self) -> None:

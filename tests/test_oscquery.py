@@ -55,7 +55,7 @@ def osc(state):
 
 @pytest.fixture
 def server(state, osc):
-    with OscQueryServer(state, (osc.host, osc.port), port=0, announce=False) as running:
+    with OscQueryServer(state, osc, port=0, announce=False) as running:
         yield running
 
 
@@ -391,11 +391,9 @@ def test_a_listener_that_vanishes_is_forgotten(server, state):
     assert get(server)[0] == 200
 
 
-def test_a_machine_that_is_not_allowed_cannot_connect(state, osc):
-    with (
-        OscQueryServer(state, (osc.host, osc.port), 0, announce=False, allows=lambda address: False) as server,
-        pytest.raises(OSError),
-    ):
+def test_a_machine_that_osc_does_not_listen_to_cannot_connect(server, osc, monkeypatch):
+    monkeypatch.setattr(osc, "allows", lambda address: False)
+    with pytest.raises(OSError):
         get(server)
 
 
@@ -403,10 +401,9 @@ def test_a_machine_that_is_not_allowed_cannot_connect(state, osc):
 
 
 def test_the_port_is_the_one_after_osc_or_any_free_one(state, osc):
-    where = osc.host, osc.port
     with (
-        OscQueryServer(state, where, announce=False) as first,
-        OscQueryServer(state, where, announce=False) as second,
+        OscQueryServer(state, osc, announce=False) as first,
+        OscQueryServer(state, osc, announce=False) as second,
     ):
         assert first.port != second.port
         assert get(second)[0] == 200
@@ -414,24 +411,24 @@ def test_the_port_is_the_one_after_osc_or_any_free_one(state, osc):
 
 def test_a_port_that_was_asked_for_and_is_taken_is_refused_in_a_sentence(server, state, osc):
     with pytest.raises(HostError, match=f"TCP port {server.port} on 127.0.0.1 is taken.*--oscquery-port"):
-        OscQueryServer(state, (osc.host, osc.port), server.port, announce=False)
+        OscQueryServer(state, osc, server.port, announce=False)
 
 
 @pytest.mark.parametrize("port", [-1, 70000])
 def test_a_port_that_is_none_is_refused_in_a_sentence(state, osc, port):
     with pytest.raises(HostError, match="from 0 to 65535"):
-        OscQueryServer(state, (osc.host, osc.port), port, announce=False)
+        OscQueryServer(state, osc, port, announce=False)
 
 
 def test_closing_says_farewell_and_frees_the_port_and_the_thread(state, osc):
-    server = OscQueryServer(state, (osc.host, osc.port), 0, announce=False)
+    server = OscQueryServer(state, osc, 0, announce=False)
     with Client(server) as client:
         server.close()
         server.close()
         assert client.socket.recv_data()[0] == websocket.ABNF.OPCODE_CLOSE
     assert "oscquery" not in {thread.name for thread in threading.enumerate()}
     state.set(FADER, 0.5)
-    with OscQueryServer(state, (osc.host, osc.port), server.port, announce=False):
+    with OscQueryServer(state, osc, server.port, announce=False):
         pass
 
 
@@ -551,7 +548,7 @@ def test_a_browser_in_another_process_finds_both_services_and_sees_them_go(state
     try:
         assert browser.stdout.readline() == "ready\n"
         reader.start()
-        with OscQueryServer(state, (osc.host, osc.port), 0) as server:
+        with OscQueryServer(state, osc, 0) as server:
             wanted = {
                 f"found _oscjson._tcp.local. {server.port} 127.0.0.1", f"found _osc._udp.local. {osc.port} 127.0.0.1"
             }
@@ -568,7 +565,7 @@ def test_a_network_that_cannot_be_spoken_to_is_said_and_the_tree_is_served(state
 
     monkeypatch.setattr("realtime.oscquery.announce.AsyncZeroconf", refuse)
     said = []
-    with OscQueryServer(state, (osc.host, osc.port), 0, tell=said.append) as server:
+    with OscQueryServer(state, osc, 0, tell=said.append) as server:
         assert get(server)[0] == 200
         wait_for(lambda: said)
     assert "no such network" in said[0] and server.url in said[0]

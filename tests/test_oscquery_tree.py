@@ -60,9 +60,9 @@ def test_a_method_says_what_the_table_says(control: Control):
     assert node["ACCESS"] == (0 if control.kind == "reply" else {"read": 1, "write": 2, "both": 3}[control.access])
     ranges = node.get("RANGE", [None] * len(control.tags))
     assert len(ranges) == len(control.tags)
-    for tag, bounds in zip(control.tags, ranges, strict=True):
-        if tag in "if" and control.range:
-            assert (bounds["MIN"], bounds["MAX"]) == control.range
+    for index, (tag, bounds) in enumerate(zip(control.tags, ranges, strict=True)):
+        if tag in "if" and control.bounds(index):
+            assert (bounds["MIN"], bounds["MAX"]) == control.bounds(index)
         elif tag == "s" and control.choices:
             assert bounds == {"VALS": list(control.choices)}
         else:

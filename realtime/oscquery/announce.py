@@ -11,7 +11,7 @@ import ifaddr
 from zeroconf import Error, IPVersion
 from zeroconf.asyncio import AsyncServiceInfo, AsyncZeroconf
 
-from realtime.oscquery.listener import Address
+from realtime.datagrams import Address
 
 OSCQUERY, OSC = "_oscjson._tcp.local.", "_osc._udp.local."
 # Bytes of one part of a DNS name, less what a second host of the same name gets behind it.

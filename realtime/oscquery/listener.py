@@ -11,7 +11,8 @@ from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
 from realtime.control import Refused, below, shown
-from realtime.osc import encode
+from realtime.datagrams import Address
+from realtime.packets import encode
 from realtime.state import ControlState
 
 # Seconds that one packet may take to leave for a client before the client is given up.
@@ -21,8 +22,6 @@ MOST_ANSWERS = 256
 # Bytes of a client's packets on their way to the OSC server; what comes on top is lost, as over UDP.
 MOST_PASSING = 1 << 18
 _LONGEST_TEXT = 400
-
-Address = tuple[str, int]
 
 
 class Listener:

@@ -20,12 +20,13 @@ from websockets.http11 import Request, Response
 
 from realtime.control import Value, below
 from realtime.errors import HostError
-from realtime.osc import encode, telemetry_values
+from realtime.osc import OscServer
 from realtime.oscquery.announce import Announcement, host_name
 from realtime.oscquery.answer import Answer, answer, refusal
-from realtime.oscquery.listener import Address, Listener
+from realtime.oscquery.listener import Listener
 from realtime.oscquery.origin import may_ask
 from realtime.oscquery.tree import EXTENSIONS, Json, Tree
+from realtime.packets import encode
 from realtime.state import ControlState
 
 MOST_CONNECTIONS = 32
@@ -47,30 +48,28 @@ _silent = logging.Logger("websockets", logging.CRITICAL + 1)
 
 
 class OscQueryServer:
-    """Serves the controls of `state`, which an OSC server at `osc` takes messages for, from construction until `close`.
+    """Serves the controls of `state`, which `osc` takes messages for, from construction until `close`.
 
-    `port` None takes the one after the OSC server's or, where that is taken, any free one; 0 takes any free one.
-    `announce` puts both servers on zeroconf. `allows` is asked whether the machine of an address may connect; `tell`
-    hears what the user should know. Raises HostError where the port cannot be had.
+    It listens where `osc` does and to whom `osc` does. `port` None takes the one after the OSC server's or, where that is
+    taken, any free one; 0 takes any free one. `announce` puts both servers on zeroconf; `tell` hears what the user should
+    know. Raises HostError where the port cannot be had.
     """
 
     def __init__(
         self,
         state: ControlState,
-        osc: Address,
+        osc: OscServer,
         port: int | None = None,
         announce: bool = True,
-        allows: Callable[[str], bool] = lambda address: True,
         tell: Callable[[str], object] = lambda sentence: None,
     ) -> None:
         self._state = state
         self._osc = osc
-        self._allows = allows
         self._tell = tell
-        self._socket = _listening_socket(osc, port)
+        self._socket = _listening_socket(osc.host, osc.port, port)
         self.host, self.port = self._socket.getsockname()[:2]
-        where = self.host, self.port
-        self._announcement = Announcement(host_name(), osc, where) if announce else None
+        places = (osc.host, osc.port), (self.host, self.port)
+        self._announcement = Announcement(host_name(), *places) if announce else None
         self._tree = Tree(state.controls, self._value)
         self._connections: set[_Connection] = set()
         self._listeners: set[Listener] = set()
@@ -175,7 +174,7 @@ class OscQueryServer:
         """Count a connection in, or cut it off where there are too many or its machine is not allowed."""
         self._connections.add(connection)
         peer = connection.transport.get_extra_info("peername")
-        if len(self._connections) > MOST_CONNECTIONS or peer is None or not self._allows(peer[0]):
+        if len(self._connections) > MOST_CONNECTIONS or peer is None or not self._osc.allows(peer[0]):
             connection.transport.abort()
 
     def leave(self, connection: _Connection) -> None:
@@ -211,7 +210,7 @@ class OscQueryServer:
         return {
             "NAME": self.name,
             "OSC_IP": here,
-            "OSC_PORT": self._osc[1],
+            "OSC_PORT": self._osc.port,
             "OSC_TRANSPORT": "UDP",
             "WS_IP": here,
             "WS_PORT": self.port,
@@ -219,8 +218,8 @@ class OscQueryServer:
         }
 
     async def _follow(self, connection: ServerConnection) -> None:
-        osc = ("127.0.0.1" if self._osc[0] == "0.0.0.0" else self._osc[0], self._osc[1])
-        listener = Listener(connection, self._state, osc, self._offer)
+        osc = "127.0.0.1" if self._osc.host == "0.0.0.0" else self._osc.host
+        listener = Listener(connection, self._state, (osc, self._osc.port), self._offer)
         self._listeners.add(listener)
         try:
             await listener.run()
@@ -241,8 +240,7 @@ class OscQueryServer:
     def _telemetry(self) -> dict[str, tuple[Value, ...]]:
         now = time.monotonic()
         if now >= self._round[0] + TELEMETRY_INTERVAL / 2:
-            snapshot = self._state.link.telemetry()
-            self._round = now, {} if snapshot is None else telemetry_values(snapshot, self._state.late)
+            self._round = now, self._osc.telemetry()
         return self._round[1]
 
     def _offer(self, listener: Listener, address: str) -> None:
@@ -314,8 +312,8 @@ def _response(found: Answer, origin: str | None = None, method: str = "GET") -> 
     return Response(found.status.value, found.status.phrase, headers, b"" if method == "HEAD" else found.body)
 
 
-def _listening_socket(osc: Address, port: int | None) -> socket.socket:
-    host, beside = osc[0], osc[1] + 1 if osc[1] < 65535 else 0
+def _listening_socket(host: str, osc_port: int, port: int | None) -> socket.socket:
+    beside = osc_port + 1 if osc_port < 65535 else 0
     try:
         try:
             listening = socket.create_server((host, beside if port is None else port), backlog=MOST_CONNECTIONS)

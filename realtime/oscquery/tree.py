@@ -31,7 +31,7 @@ EXTENSIONS = {
 }
 _ACCESS = {"read": 1, "write": 2, "both": 3}
 # Units that the proposal has a name for; others stand in the description.
-_UNITS = {"linear": "gain.linear", "ms": "time.ms", "Hz": "time.hz", "samples": "time.samples"}
+_UNITS = {"linear": "gain.linear", "ms": "time.ms", "Hz": "time.hz", "samples": "time.samples", "s": "time.second"}
 
 
 def access_of(control: Control) -> int:
@@ -49,7 +49,7 @@ def attributes_of(control: Control) -> Json:
         "ACCESS": access_of(control),
         "TYPE": control.tags,
     }
-    ranges = [_range(control, tag) for tag in control.tags]
+    ranges = [_range(control, index) for index in range(len(control.tags))]
     if any(ranges):
         found["RANGE"] = ranges
     if unit is not None:
@@ -57,12 +57,14 @@ def attributes_of(control: Control) -> Json:
     return found
 
 
-def _range(control: Control, tag: str) -> Json | None:
+def _range(control: Control, index: int) -> Json | None:
+    tag = control.tags[index]
     if tag == "s":
         return {"VALS": list(control.choices)} if control.choices else None
-    if tag == "b" or control.range is None:
+    bounds = control.bounds(index)
+    if tag == "b" or bounds is None:
         return None
-    least, most = control.range
+    least, most = bounds
     return {"MIN": least, "MAX": most} if tag == "i" else {"MIN": float(least), "MAX": float(most)}
 
 
