@@ -52,7 +52,7 @@ class Datagrams:
 
     def receive(self) -> tuple[bytes, Address] | None:
         """Return the next packet and its sender; None where none waits."""
-        while True:
+        for _ in range(_MOST_REPORTS):
             try:
                 packet, sender = self.socket.recvfrom(LARGEST_PACKET)
             except BlockingIOError:
@@ -60,6 +60,7 @@ class Datagrams:
             except OSError:  # an earlier receiver is gone, which this is not the place to tell
                 continue
             return packet, sender[:2]
+        return None
 
     def send(self, packet: bytes, peer: Address) -> None:
         """Send `packet`; where that is not possible, it is lost."""

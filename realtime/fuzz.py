@@ -153,10 +153,13 @@ def malformed(draw: random.Random, kind: str | None = None) -> bytes:
     return make(draw)[:_LARGEST]
 
 
-def malformed_stream(draw: random.Random) -> bytes:
-    """Return what a client of TCP sends in one go: wrong packets, rightly framed for the most part."""
-    framing = draw.choice((SizePrefixed, Slip))()
-    data = b"".join(framing.wrap(malformed(draw)) for _ in range(draw.randrange(1, 20)))
+def malformed_stream(draw: random.Random) -> tuple[bytes, int]:
+    """Return what a client of TCP sends in one go: so many wrong packets, rightly framed for the most part."""
+    framing, count = draw.choice((SizePrefixed, Slip))(), draw.randrange(1, 20)
+    return _spoilt(draw, b"".join(framing.wrap(malformed(draw)) for _ in range(count))), count
+
+
+def _spoilt(draw: random.Random, data: bytes) -> bytes:
     match draw.randrange(8):
         case 0:  # out of step
             return data + struct.pack(">i", draw.choice((-1, LARGEST_PACKET + 1, 2**31 - 1))) + draw.randbytes(9)
@@ -228,8 +231,8 @@ def _fuzz_tcp(host: tuple[str, int], packets: int, rate: float, draw: random.Ran
     while sent < packets:
         with socket.create_connection(host, _PATIENCE) as client:
             client.settimeout(_PATIENCE)
-            data = malformed_stream(draw)
-            sent += 10  # on the average
+            data, count = malformed_stream(draw)
+            sent += count
             try:
                 client.sendall(data)
                 client.shutdown(socket.SHUT_WR)

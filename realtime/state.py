@@ -103,7 +103,8 @@ class ControlState:
     @property
     def waiting(self) -> int:
         """How many messages wait for their time."""
-        return self._waiting_messages + sum(len(entry.messages) for entry in self._handed[:])
+        with self._lock:
+            return self._waiting_messages + sum(len(entry.messages) for entry in self._handed)
 
     @property
     def mix(self) -> Mix:

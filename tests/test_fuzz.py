@@ -5,10 +5,15 @@ from __future__ import annotations
 import gc
 import random
 import tracemalloc
+from types import SimpleNamespace
 
 import pytest
+from conftest import ROOT
 from test_osc import STEMS, Client, Clock, Link
 
+from realtime import fuzz as fuzz_module
+from realtime.bench import fuzzed
+from realtime.bench.flooded import FloodFigures
 from realtime.errors import HostError
 from realtime.framing import framing_for
 from realtime.fuzz import KINDS, answers, fuzz, malformed, malformed_stream
@@ -16,6 +21,7 @@ from realtime.osc import OscServer
 from realtime.packets import decode
 from realtime.state import ControlState
 
+IDENTITY = ROOT / "models" / "pretrained" / "identity.onnx"
 NOBODY = ("127.0.0.1", 9)
 
 
@@ -96,7 +102,7 @@ def test_after_wrong_packets_from_the_network_the_next_good_message_works(server
 def test_streams_of_wrong_packets_raise_nothing_but_a_sentence_and_buffers_are_bounded():
     draw = random.Random(7)
     for _ in range(300):
-        data = malformed_stream(draw)
+        data, _ = malformed_stream(draw)
         try:
             framing = framing_for(data) if data else None
             for start in range(0, len(data), 1000):
@@ -106,14 +112,23 @@ def test_streams_of_wrong_packets_raise_nothing_but_a_sentence_and_buffers_are_b
             assert len(str(error)) > 20
 
 
-def test_a_host_that_is_not_there_does_not_answer():
+def test_a_host_that_is_not_there_does_not_answer(monkeypatch):
     probe = Client(0)
     port = probe.port
     probe.socket.close()
-    from realtime import fuzz as module
+    monkeypatch.setattr(fuzz_module, "_PATIENCE", 0.3)
+    assert not answers(("127.0.0.1", port))
 
-    patience, module._PATIENCE = module._PATIENCE, 0.3
-    try:
-        assert not answers(("127.0.0.1", port))
-    finally:
-        module._PATIENCE = patience
+
+def test_the_measurement_tells_of_misses_memory_and_the_next_good_message(server, monkeypatch, capsys):
+    def measured(path, mode, run, block, seconds, show, rate, make, look):
+        look(SimpleNamespace(server=server))
+        look(SimpleNamespace(server=server))
+        return FloodFigures(mode, run, rate, 2000, seconds, 100, 1, 101, 2)
+
+    monkeypatch.setattr(fuzzed, "measure_flood", measured)
+    monkeypatch.setattr("sys.argv", ["fuzzed", "--model", str(IDENTITY), "--packets", "1000", "--seconds", "10"])
+    assert fuzzed.main() == 0
+    printed = capsys.readouterr().out
+    for words in ("2000 wrong packets, 100 a second", "2 of 101 hops meanwhile, 1 of 100", "memory", "answered each time"):
+        assert words in printed

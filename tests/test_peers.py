@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import socket
 
 import pytest
 
@@ -47,7 +48,15 @@ def test_allowances_of_very_many_machines_take_no_more_memory():
     assert len(allowance._left) <= 256
 
 
-def test_addresses_of_this_machine_are_told_from_others():
+def test_addresses_of_this_machine_are_told_from_others_and_always_allowed():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            pass  # no way out of here, and so no other address
+        else:
+            assert is_here(probe.getsockname()[0])
+            assert AllowList(("203.0.113.7",)).allows(probe.getsockname()[0])
     assert is_here("127.0.0.1") and not is_here("192.0.2.1")
     assert is_loopback("127.0.0.1") and is_loopback("localhost") and not is_loopback("0.0.0.0")
 
