@@ -94,6 +94,16 @@ def _live_options(parser: argparse.ArgumentParser) -> None:
         metavar="ADDRESS",
         help="with --osc-host: listen only to these addresses and networks, such as 192.168.1.0/24, and to this machine",
     )
+    query = control.add_mutually_exclusive_group()
+    query.add_argument(
+        "--oscquery-port",
+        type=int,
+        metavar="PORT",
+        help="TCP port that controllers learn the controls from (default: the one after OSC's, or any that is free)",
+    )
+    query.add_argument(
+        "--no-oscquery", action="store_true", help="neither describe the controls nor announce the host on the network"
+    )
     view = control.add_mutually_exclusive_group()
     view.add_argument("--window", action="store_true", help="insist on the window")
     view.add_argument("--no-window", action="store_true", help="stay in the terminal")
@@ -166,7 +176,7 @@ def _live(options: argparse.Namespace) -> int:
     from rich.console import Console
 
     from realtime.errors import HostError
-    from realtime.host import Host, OscAddress, has_display, open_window
+    from realtime.host import Discovery, Host, OscAddress, has_display, open_window
     from realtime.library import find_separator
     from realtime.mix import Mix
     from realtime.plan import Plan
@@ -196,9 +206,11 @@ def _live(options: argparse.Namespace) -> int:
         realtime=options.realtime,
     )
     osc = OscAddress(options.osc_host, options.osc_port, tuple(options.osc_allow))
+    discovery = None if options.no_oscquery else Discovery(options.oscquery_port)
     windowed = options.window or (has_display() and not options.no_window)
     with Console(stderr=True).status("starting, and measuring how long a hop takes here...") as status:
-        host = Host(plan, osc, options.preset, show=not windowed and options.preset is None, say=status.update)
+        show = not windowed and options.preset is None
+        host = Host(plan, osc, options.preset, show, status.update, discovery)
     window = open_window(osc) if windowed else None
     ended = watch(host)
     if window is not None:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from realtime.changes import Notice
 from realtime.control import Value
@@ -20,6 +21,9 @@ from realtime.remote import Automatic, DeviceState, Ended, RemoteEngine
 from realtime.separator import Separator
 from realtime.state import ControlState
 
+if TYPE_CHECKING:
+    from realtime.oscquery.server import OscQueryServer
+
 
 @dataclass(frozen=True)
 class OscAddress:
@@ -30,10 +34,21 @@ class OscAddress:
     allow: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Discovery:
+    """That controllers find the host and its controls: OSCQuery on TCP `port`, announced on zeroconf.
+
+    None takes the port after OSC's, or any free one where that is taken.
+    """
+
+    port: int | None = None
+
+
 class Host:
     """Starts everything `plan` says; with `show`, the demo song plays through its script of presets.
 
-    `say` hears what a start takes its time for. Raises HostError with what is wrong and allowed.
+    `say` hears what a start takes its time for; `discovery` None keeps the host to itself. Raises HostError with what is
+    wrong and allowed.
     """
 
     def __init__(
@@ -43,6 +58,7 @@ class Host:
         preset: str | None = None,
         show: bool = False,
         say: Callable[[str], object] = lambda sentence: None,
+        discovery: Discovery | None = None,
     ) -> None:
         self._plan = plan
         separator = Separator.load(plan.separator)
@@ -56,9 +72,14 @@ class Host:
         self.server = OscServer(self.state, osc.host, osc.port, allow=osc.allow)
         given = self.state.mix
         try:
-            self.engine = RemoteEngine(replace(plan, mix=given), say, self._hear, lambda: self.state.mix)
+            self.query = None if discovery is None else self._open_query(discovery)
         except BaseException:
             self.server.close()
+            raise
+        try:
+            self.engine = RemoteEngine(replace(plan, mix=given), say, self._hear, lambda: self.state.mix)
+        except BaseException:
+            self._close_servers()
             raise
         link.engine = self.engine
         # What was asked for during the start has gone nowhere; and more may come while it is handed on.
@@ -99,8 +120,28 @@ class Host:
     def stop(self) -> Ended:
         """Stop the sound and the server; return how the run ended."""
         ended = self.engine.stop()
-        self.server.close()
+        self._close_servers()
         return ended
+
+    def _open_query(self, discovery: Discovery) -> OscQueryServer | None:
+        try:
+            from realtime.oscquery.server import OscQueryServer
+        except ImportError as problem:
+            self._hear(
+                Notice(
+                    f"controllers cannot find this host by themselves ({problem}): pip install 'lasaft-live[oscquery]', "
+                    "or --no-oscquery to go without"
+                )
+            )
+            return None
+        return OscQueryServer(
+            self.state, self.server, discovery.port, tell=lambda sentence: self._hear(Notice(sentence))
+        )
+
+    def _close_servers(self) -> None:
+        if self.query is not None:
+            self.query.close()
+        self.server.close()
 
 
 class _LateLink:
