@@ -81,6 +81,7 @@ def _live_options(parser: argparse.ArgumentParser) -> None:
     )
     control = parser.add_argument_group("control")
     control.add_argument("--preset", metavar="NAME", help="preset to start with, e.g. acapella")
+    _gesture_option(control, "play this gesture from where the sound begins")
     control.add_argument(
         "--osc-host", default="127.0.0.1", metavar="ADDRESS", help="address to listen on (default: this machine only)"
     )
@@ -90,6 +91,18 @@ def _live_options(parser: argparse.ArgumentParser) -> None:
     view = control.add_mutually_exclusive_group()
     view.add_argument("--window", action="store_true", help="insist on the window")
     view.add_argument("--no-window", action="store_true", help="stay in the terminal")
+
+
+def _gesture_option(parser, text: str, **options) -> None:
+    parser.add_argument(
+        "--gesture",
+        action="append",
+        default=[],
+        dest="gestures",
+        metavar="NAME_OR_FILE",
+        help=f"{text}; may be given more than once",
+        **options,
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -106,6 +119,22 @@ def _parser() -> argparse.ArgumentParser:
         "-o", "--output", type=Path, required=True, metavar="DIR", help="writes DIR/<song>/<stem>.wav and remainder.wav"
     )
     _shared(separate)
+
+    perform = commands.add_parser("perform", help="play a song through gestures into a file, the same to the bit each time")
+    perform.add_argument("song", metavar="SONG", help="audio file; `demo` for the demo song")
+    _gesture_option(perform, "what is done while the song plays", required=True)
+    perform.add_argument("-o", "--output", type=Path, required=True, metavar="WAV", help="file for what is heard")
+    perform.add_argument("--stems", type=Path, metavar="DIR", help="also write the separated stems here, before their gains")
+    perform.add_argument("--picture", type=Path, metavar="PNG", help="also draw the song, the performance and its gains")
+    perform.add_argument("--preset", metavar="NAME", help="preset to start with, e.g. acapella")
+    perform.add_argument("--loop", action="store_true", help="let the gestures come round until the song ends")
+    perform.add_argument("--speed", type=float, default=1.0, metavar="X", help="how fast the gestures go, 0.1 to 10 (default: 1)")
+    perform.add_argument(
+        "--run",
+        choices=("single", "stems"),
+        help="one pass under the condition, or all stems mixed by gains (default: stems where there are several)",
+    )
+    _shared(perform)
 
     commands.add_parser("devices", help="list the sound devices")
     models = commands.add_parser("models", help="list the separators, and the systems that they are made of")
@@ -190,7 +219,10 @@ def _live(options: argparse.Namespace) -> int:
     osc = OscAddress(options.osc_host, options.osc_port)
     windowed = options.window or (has_display() and not options.no_window)
     with Console(stderr=True).status("starting, and measuring how long a hop takes here...") as status:
-        host = Host(plan, osc, options.preset, show=not windowed and options.preset is None, say=status.update)
+        show = not windowed and options.preset is None and not options.gestures
+        host = Host(plan, osc, options.preset, show, status.update, options.gestures)
+    for note in host.notes:
+        print(f"note: {note}", file=sys.stderr)
     window = open_window(osc) if windowed else None
     ended = watch(host)
     if window is not None:
@@ -244,6 +276,41 @@ def _separate(options: argparse.Namespace) -> int:
                 progress.console.print(f"note: {notice}", markup=False)
             progress.console.print(f"{folder}: " + ", ".join(file.name for file in files), markup=False)
     return 1 if failed else 0
+
+
+def _perform(options: argparse.Namespace) -> int:
+    from rich.progress import Progress
+
+    from realtime.library import find_separator
+    from realtime.performance import Performance, perform
+    from realtime.separator import Separator
+    from realtime.session import mode_of
+
+    separator = Separator.load(find_separator(options.model))
+    performance = Performance(
+        song=options.song,
+        gestures=tuple(options.gestures),
+        output=options.output,
+        stems=options.stems,
+        picture=options.picture,
+        preset=options.preset,
+        loop=options.loop,
+        speed=options.speed,
+        run=options.run,
+    )
+    with Progress(transient=True) as progress:
+        task = progress.add_task("performing", total=1.0)
+        files, notices = perform(
+            separator,
+            mode_of(separator, options.latency),
+            performance,
+            lambda share: progress.update(task, completed=share),
+        )
+    for notice in notices:
+        print(f"note: {notice}", file=sys.stderr)
+    for file in files:
+        print(f"wrote {file}")
+    return 0
 
 
 def _models(options: argparse.Namespace) -> int:
@@ -345,6 +412,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     commands = {
         "separate": _separate,
+        "perform": _perform,
         "devices": _devices,
         "models": _models,
         "import": _import,

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from realtime.changes import Notice
 from realtime.control import Value
 from realtime.demo import SHOW
+from realtime.gesturefile import find_gesture, read_gesture
+from realtime.gestures import Gestures
 from realtime.library import find_separator, list_separators
 from realtime.osc import OscServer
 from realtime.plan import Plan, Started, Wish
@@ -31,6 +33,7 @@ class OscAddress:
 class Host:
     """Starts everything `plan` says; with `show`, the demo song plays through its script of presets.
 
+    `gestures`, names or files, play from where the sound begins; `notes` are what was wrong in them, a sentence each.
     `say` hears what a start takes its time for. Raises HostError with what is wrong and allowed.
     """
 
@@ -41,6 +44,7 @@ class Host:
         preset: str | None = None,
         show: bool = False,
         say: Callable[[str], object] = lambda sentence: None,
+        gestures: Sequence[str] = (),
     ) -> None:
         separator = Separator.load(plan.separator)
         # The port first: a second host must fail before it touches the sound.
@@ -50,6 +54,9 @@ class Host:
         self.state = ControlState(meta.stems, link, attends=separator.attends, models=models)
         if preset is not None:
             self.state.set("/preset", preset)
+        paths = [find_gesture(name) for name in gestures]
+        read = [read_gesture(path, self.state) for path in paths]
+        self.notes = tuple(each.notice for each in read if each.notice)
         self.server = OscServer(self.state, osc.host, osc.port)
         given = self.state.mix
         try:
@@ -58,6 +65,7 @@ class Host:
             self.server.close()
             raise
         link.engine = self.engine
+        link.gestures = self.gestures = Gestures(self.state, lambda text: self.state.set_info("/notice", text))
         # What was asked for during the start has gone nowhere; and more may come while it is handed on.
         while given != (now := self.state.mix):
             self.engine.submit(now, None)
@@ -66,6 +74,8 @@ class Host:
         self._hear(started)
         self._hear(self.engine.device_state)
         self.state.set_info("/mode/auto", int(plan.automatic))
+        for path, each in zip(paths, read, strict=True):
+            self.gestures.play_with_sound(path.stem, each.gesture)
         presets = self.state.value("/presets") or ()
         demo = started.device == "null" and plan.source in (None, "demo")
         self._show = [(seconds, name) for seconds, name in SHOW if show and demo and name in presets]
@@ -102,6 +112,7 @@ class Host:
 
     def stop(self) -> Ended:
         """Stop the sound and the server; return how the run ended."""
+        self.gestures.close()
         ended = self.engine.stop()
         self.server.close()
         return ended
@@ -112,9 +123,14 @@ class _LateLink:
 
     def __init__(self, state: Callable[[], ControlState]) -> None:
         self.engine: RemoteEngine | None = None
+        self.gestures: Gestures | None = None
         self._state = state
 
-    def change(self, address: str, value: Value) -> None:
+    def change(self, address: str, value: Value | None) -> None:
+        if address.startswith("/gesture/"):
+            if self.gestures is not None:
+                self.gestures.ask(address, value)
+            return
         if address == "/mode/auto":
             self._state().set_info(address, value)
             wish = Automatic(bool(value))
