@@ -41,6 +41,11 @@ class Gesture:
     points: tuple[Point, ...]
     length: float
 
+    def opening(self, state: ControlState) -> tuple[Message, ...]:
+        """Return what happens at its very start."""
+        time, messages = next(self.changes(state, state.values), (0.0, ()))
+        return messages if time == 0 else ()
+
     def changes(self, state: ControlState, values: Values, speed: float = 1.0) -> Iterator[tuple[float, tuple[Message, ...]]]:
         """Yield what happens and when, in seconds from the start at `speed`, where it starts from `values`.
 

@@ -1,10 +1,10 @@
-"""Gestures on a running host: recorded from whatever changes the controls, and played on a thread of their own."""
+"""Gestures on a running host: recorded from whatever changes the controls, and played ahead of time."""
 
 from __future__ import annotations
 
-import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -100,37 +100,45 @@ class _Playing:
 
 
 class Gestures:
-    """Records and plays gestures of `state`, kept in `folder`, until `close`.
+    """Records and plays gestures of `state`, kept in `folder`.
 
-    It carries out what is sent to /gesture/...; `tell` hears sentences, from a thread of its own. Several gestures
-    play at once: the last change wins. A control that a performer touches is taken from the gestures that play, until
-    each comes round.
+    It carries out what is sent to /gesture/..., in `turn`: on a thread of its own from `start` until `close`, or of
+    whoever calls it. `tell` hears sentences there. Several gestures play at once: the last change wins. A control that
+    a performer touches is taken from the gestures that play, until each comes round.
     """
 
     def __init__(
         self, state: ControlState, tell: Callable[[str], object] = lambda text: None, folder: Path | None = None
     ) -> None:
         self._state, self._tell, self.folder = state, tell, folder or user_folder()
-        self._wishes: queue.Queue[_Wish | None] = queue.Queue(_MOST_WISHES)
+        self._wishes: deque[_Wish] = deque()
         self._with_sound: list[_Wish] = []
         # Replaced, never changed: it is read with the state locked.
         self._playing: tuple[_Playing, ...] = ()
         # What is recorded now; it begins and ends with the state locked.
         self._recording: _Recording | None = None
         self._glance_due = 0.0
+        self._awake, self._stopping = threading.Event(), False
+        self._thread: threading.Thread | None = None
         state.listen(self._hear)
+
+    def start(self) -> None:
+        """Begin to carry out what is asked for."""
         self._thread = threading.Thread(target=self._run, name="gestures", daemon=True)
         self._thread.start()
 
     def play_with_sound(self, name: str, gesture: Gesture) -> None:
         """Play `gesture` from where the sound begins, or began."""
-        self._wishes.put(_Wish("/gesture/play", name, self._state.clock(), gesture=gesture))
+        self._wishes.append(_Wish("/gesture/play", name, self._state.clock(), gesture=gesture))
+        self._awake.set()
 
     def close(self) -> None:
         """End what plays; what is being recorded is kept."""
         self._state.set("/gesture/stop")
-        self._wishes.put(None)
-        self._thread.join(10)
+        self._stopping = True
+        self._awake.set()
+        if self._thread is not None:
+            self._thread.join(10)
 
     # With the state locked.
 
@@ -144,10 +152,10 @@ class Gestures:
         if recording is not None and (address == "/gesture/play" or value not in (None, recording.name)):
             # A recording of another name ends this one; the end of another does not.
             recording = recording if address == "/gesture/record" else None
-        try:
-            self._wishes.put_nowait(_Wish(address, value, now, recording))
-        except queue.Full:
+        if len(self._wishes) >= _MOST_WISHES:
             return  # a flood, and nobody waits for what it wants
+        self._wishes.append(_Wish(address, value, now, recording))
+        self._awake.set()
         if recording is not None:
             self._recording = None
         if address == "/gesture/record" and is_name(value):
@@ -168,17 +176,20 @@ class Gestures:
     # The thread.
 
     def _run(self) -> None:
-        while True:
-            try:
-                wish = self._wishes.get(timeout=STEP if self._with_sound else _BEAT if self._playing else _GLANCE)
-                if wish is None:
-                    return
-                self._attempt(lambda wish=wish: self._carry_out(wish))
-                self._glance_due = 0.0
-            except queue.Empty:
-                pass
-            self._attempt(self._play_on)
-            self._attempt(self._show)
+        while not self._stopping:
+            self._awake.wait(self.turn())
+            self._awake.clear()
+        self.turn()
+
+    def turn(self) -> float:
+        """Carry out what was asked for, and schedule what is due soon; return the seconds to the next turn."""
+        while self._wishes:
+            wish = self._wishes.popleft()
+            self._attempt(lambda wish=wish: self._carry_out(wish))
+            self._glance_due = 0.0
+        self._attempt(self._play_on)
+        self._attempt(self._show)
+        return STEP if self._with_sound else _BEAT if self._playing else _GLANCE
 
     def _attempt(self, work: Callable[[], object]) -> None:
         try:

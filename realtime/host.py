@@ -19,7 +19,7 @@ from realtime.osc import OscServer
 from realtime.plan import Plan, Started, Wish
 from realtime.remote import Automatic, DeviceState, Ended, RemoteEngine
 from realtime.separator import Separator
-from realtime.state import ControlState
+from realtime.state import Change, ControlState
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,9 @@ class Host:
         paths = [find_gesture(name) for name in gestures]
         read = [read_gesture(path, self.state) for path in paths]
         self.notes = tuple(each.notice for each in read if each.notice)
+        for each in read:
+            # The sound begins with it, rather than going there.
+            self.state.apply([Change(each.gesture.opening(self.state))])
         self.server = OscServer(self.state, osc.host, osc.port)
         given = self.state.mix
         try:
@@ -66,6 +69,7 @@ class Host:
             raise
         link.engine = self.engine
         link.gestures = self.gestures = Gestures(self.state, lambda text: self.state.set_info("/notice", text))
+        self.gestures.start()
         # What was asked for during the start has gone nowhere; and more may come while it is handed on.
         while given != (now := self.state.mix):
             self.engine.submit(now, None)

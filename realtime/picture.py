@@ -76,7 +76,7 @@ def _draw_gains(axis, stems: Sequence[str], moves: Sequence[tuple[float, Mix]], 
     if any(mix.wet < 1 for _, mix in moves):
         lanes["dry"] = [1 - mix.wet for _, mix in moves]
     times = [time for time, _ in moves] + [seconds]
-    for place, (name, gains) in enumerate(lanes.items()):
+    for place, gains in enumerate(lanes.values()):
         foot = len(lanes) - 1 - place
         heights = foot + 0.85 * np.minimum(1.0, np.array([*gains, gains[-1]]))
         colour = _COLOURS[place % len(_COLOURS)]
@@ -98,8 +98,9 @@ def spectrogram(read: Read, frames: int, rate: int) -> np.ndarray:
     edges = np.geomspace(_LOWEST, _HIGHEST, _LINES + 1) * _N_FFT / rate
     bins = [slice(int(low), max(int(low) + 1, int(high))) for low, high in pairwise(edges)]
     bins = [slice(min(one.start, _N_FFT // 2), one.stop) for one in bins]
-    count = -(-frames // hop)
-    columns = min(count, _MOST_COLUMNS)
+    # To the frame whose middle is the last sample; what follows the sound is silence.
+    count = -(-(frames + _N_FFT // 2) // hop)
+    columns = min(-(-frames // hop), _MOST_COLUMNS)
     power = np.full((_LINES, columns), 1e-10)
     past = np.zeros(_N_FFT)
     for number in range(count):
@@ -108,7 +109,8 @@ def spectrogram(read: Read, frames: int, rate: int) -> np.ndarray:
         past[-hop:] = 0
         past[_N_FFT - hop : _N_FFT - hop + len(rows)] = rows.mean(1) if len(rows) else 0
         spectrum = np.square(np.abs(np.fft.rfft(past * window)))
-        column = number * columns // count
+        centre = max(0, (number + 1) * hop - _N_FFT // 2)
+        column = min(columns - 1, centre * columns // frames)
         power[:, column] = np.maximum(power[:, column], [spectrum[one].max() for one in bins])
     tilt = _TILT * np.log2(np.geomspace(_LOWEST, _HIGHEST, _LINES) / 1000)[:, None]
     return 10 * np.log10(power) + tilt
