@@ -279,6 +279,7 @@ def _separate(options: argparse.Namespace) -> int:
 
 
 def _perform(options: argparse.Namespace) -> int:
+    from rich.console import Console
     from rich.progress import Progress
 
     from realtime.library import find_separator
@@ -298,7 +299,7 @@ def _perform(options: argparse.Namespace) -> int:
         speed=options.speed,
         run=options.run,
     )
-    with Progress(transient=True) as progress:
+    with Progress(transient=True, console=Console(stderr=True)) as progress:
         task = progress.add_task("performing", total=1.0)
         files, notices = perform(
             separator,

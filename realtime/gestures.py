@@ -14,7 +14,7 @@ from realtime.errors import HostError
 from realtime.gesture import MOST_POINTS, SHORTEST_ROUND, STEP, Gesture, Point, Values, narrow
 from realtime.gesturefile import SUFFIX, check_name, is_name, names_in, read_gesture, user_folder, write_gesture
 from realtime.state import Change, ControlState, Message
-from realtime.turn import Turn
+from realtime.turn import Anchor, Turn
 
 # Changes are scheduled this many seconds before they are due, and looked for every so many.
 HORIZON = 0.3
@@ -53,14 +53,14 @@ class _Wish:
 class _Playing:
     """A gesture that plays: its turn of now, and the one that follows it."""
 
-    def __init__(self, name: str, gesture: Gesture, begin: float, state: ControlState, speed: float) -> None:
-        self.name, self._gesture, self._state = name, gesture, state
+    def __init__(self, name: str, gesture: Gesture, anchor: Anchor, state: ControlState, speed: float) -> None:
+        self.name, self._gesture, self._anchor, self._state = name, gesture, anchor, state
         self.turns: list[Turn] = []
-        self._begin(begin, speed, state.values)
+        self._begin(anchor.begin, speed, state.values)
 
     def _begin(self, begin: float, speed: float, values: Values) -> None:
         self._values = values
-        self.turn = Turn(begin, begin + self._gesture.length / speed)
+        self.turn = Turn(begin, begin + self._gesture.length / speed, self._anchor)
         # A hand that moves ahead of time takes as one that moves now.
         for change in self._state.pending():
             if change.by is None:
@@ -206,7 +206,7 @@ class Gestures:
             case "/gesture/play" if wish.gesture is not None:
                 self._with_sound.append(wish)
             case "/gesture/play":
-                self._play(str(wish.value), self._read(str(wish.value)), wish.when + LEAD)
+                self._play(str(wish.value), self._read(str(wish.value)), Anchor(wish.when + LEAD))
             case "/gesture/record":
                 check_name(str(wish.value))
             case "/gesture/stop":
@@ -225,13 +225,13 @@ class Gestures:
             self._tell(read.notice)
         return read.gesture
 
-    def _play(self, name: str, gesture: Gesture, begin: float) -> None:
+    def _play(self, name: str, gesture: Gesture, anchor: Anchor) -> None:
         if not gesture.points:
             raise HostError(f"there is nothing in the gesture '{name[:80]}'; nothing is played")
-        self._end(name, begin)
+        self._end(name, anchor.begin)
         if len(self._playing) >= MOST_PLAYING:
             raise HostError(f"{MOST_PLAYING} gestures play already; stop one before '{name}' is played")
-        playing = _Playing(name, gesture, begin, self._state, self._state.value("/gesture/speed")[0])
+        playing = _Playing(name, gesture, anchor, self._state, self._state.value("/gesture/speed")[0])
         self._playing = (*self._playing, playing)
         if self._state.value("/gesture/loop")[0] and not playing.rounds:
             self._tell(f"the gesture '{name}' is shorter than {SHORTEST_ROUND:g} s and does not come round.")
@@ -242,7 +242,7 @@ class Gestures:
         if clock is not None:
             begun, self._with_sound = self._with_sound, []
             for wish in begun:
-                self._play(str(wish.value), wish.gesture, clock[1] - clock[0] / snapshot.rate)
+                self._play(str(wish.value), wish.gesture, Anchor(clock[1] - clock[0] / snapshot.rate, 0))
         (loop,), (speed,) = state.value("/gesture/loop"), state.value("/gesture/speed")
         now = state.clock()
         for playing in self._playing:

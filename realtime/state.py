@@ -267,6 +267,8 @@ class ControlState:
                 at = self.link.position(first.due)
                 if at is None:
                     break
+                if first.by is not None and (rate := self._values.get("/rate")):
+                    at = first.by.anchor.place(first.due, at, rate[0])
             heapq.heappop(self._waiting)
             self._waiting_messages -= len(first.messages)
             entry = replace(first, at=at)

@@ -6,10 +6,33 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+# How far, in seconds, the clock that tracks the stream may be from where a gesture's own count is: its residual, with room.
+# Beyond it clocks have drifted apart, or another stream has begun.
+_STRAY = 0.005
+
+
+@dataclass
+class Anchor:
+    """Where in the stream a gesture begins: its wall-clock time `begin`, and the position there, once that is known.
+
+    Positions are counted from here, so that changes of a gesture are as many samples apart as it says, whatever
+    the tracking of the stream's clock does meanwhile.
+    """
+
+    begin: float
+    position: int | None = None
+
+    def place(self, due: float, tracked: int, rate: float) -> int:
+        """Return the position for what is due at `due`, which the clock says is `tracked`, at `rate` Hz."""
+        away = round((due - self.begin) * rate)
+        if self.position is None or abs(self.position + away - tracked) > _STRAY * rate:
+            self.position = tracked - away
+        return self.position + away
+
 
 @dataclass(eq=False)
 class Turn:
-    """One turn of a gesture, from `begin` to `end` in seconds since 1970.
+    """One turn of a gesture, from `begin` to `end` in seconds since 1970; all its turns count from one `anchor`.
 
     Its changes wait with all others; `stop` and `take` make those that are due later do nothing. A control that is
     taken stays so until the turn is over. Whoever holds the lock of the control state may call them.
@@ -17,6 +40,7 @@ class Turn:
 
     begin: float
     end: float
+    anchor: Anchor
     stopped: float = math.inf
     taken: dict[str, float] = field(default_factory=dict)
 

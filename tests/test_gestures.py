@@ -29,7 +29,10 @@ class Rig:
         self.waiting, self.landed, self.told = [], [], []
         self.snapshot: Telemetry | None = None
         self.state = ControlState(STEMS, self, lambda: self.now)
+        self.state.set_info("/rate", RATE)
         self.gestures = Gestures(self.state, self.told.append, folder)
+        # By how much the clock that tracks the stream is wrong, in seconds.
+        self.residual = 0.0
         self.folder = folder
 
     def submit(self, mix, at):
@@ -41,7 +44,7 @@ class Rig:
             self.waiting.append((mix, at))
 
     def position(self, wall):
-        return round((wall - START) * RATE)
+        return round((wall - START + self.residual) * RATE)
 
     def telemetry(self):
         return self.snapshot
@@ -191,6 +194,29 @@ def test_a_looped_gesture_comes_round_on_the_sample_and_ends_when_the_loop_does(
     first = found.index((pytest.approx(1.25 + LEAD, abs=1e-3), 0))
     close(found[first:], [(1.25 + LEAD + n / 4, n % 2) for n in range(len(found) - first)])
     assert found[-1][0] == pytest.approx(2.25 + LEAD, abs=1.1 / RATE) and rig.state.value("/gesture/state") == ("",)
+
+
+def test_changes_are_as_far_apart_as_the_gesture_says_though_the_tracking_of_the_clock_jitters(rig):
+    dice = random.Random(4)
+    keep(rig, "cuts", 4.0, *((t / 7, "/wet", (t % 2) / 2) for t in range(28)))
+    rig.state.set("/gesture/loop", 1)
+    rig.at(1, "/gesture/play", "cuts")
+    for step in range(200):
+        rig.residual = dice.uniform(-0.002, 0.002)
+        rig.until(1 + step / 20)
+    places = [at for at, mix in rig.landed if mix.wet < 1]
+    exact = [round(t * RATE) for t in ([n / 7 for n in range(28)] + [4 + n / 7 for n in range(28)])]
+    assert [at - places[1] for at in places[1:]][:50] == pytest.approx([at - exact[1] for at in exact[1:51]], abs=1.0)
+
+
+def test_a_gesture_follows_a_stream_that_starts_anew(rig):
+    keep(rig, "cuts", 9.0, *((t / 7, "/wet", (t % 2) / 2) for t in range(60)))
+    rig.at(1, "/gesture/play", "cuts")
+    rig.until(3)
+    rig.residual = -2.0
+    rig.landed.clear()
+    rig.until(6)
+    assert rig.landed[-1][0] / RATE == pytest.approx(rig.now - START - 2, abs=0.15)
 
 
 def test_speed_counts_from_the_next_round_on(rig):
