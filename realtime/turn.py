@@ -6,9 +6,9 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-# How far, in seconds, the clock that tracks the stream may be from where a gesture's own count is: its residual, with room.
-# Beyond it clocks have drifted apart, or another stream has begun.
-_STRAY = 0.005
+# How far, in seconds, the clock that tracks the stream may be from a gesture's own count: its residual, and less than
+# the time by which changes go to the engine ahead. Beyond it clocks have drifted apart, or another stream has begun.
+_STRAY = 0.05
 
 
 @dataclass

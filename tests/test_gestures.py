@@ -202,7 +202,7 @@ def test_changes_are_as_far_apart_as_the_gesture_says_though_the_tracking_of_the
     rig.state.set("/gesture/loop", 1)
     rig.at(1, "/gesture/play", "cuts")
     for step in range(200):
-        rig.residual = dice.uniform(-0.002, 0.002)
+        rig.residual = dice.uniform(-0.02, 0.02)
         rig.until(1 + step / 20)
     places = [at for at, mix in rig.landed if mix.wet < 1]
     exact = [round(t * RATE) for t in ([n / 7 for n in range(28)] + [4 + n / 7 for n in range(28)])]

@@ -127,6 +127,23 @@ def test_a_gesture_recorded_live_is_performed_with_the_same_values_on_the_same_s
         assert (*mix.gains, mix.wet) == pytest.approx((*other.gains, other.wet), rel=1e-6)
 
 
+def test_a_live_run_on_the_clock_changes_on_the_samples_of_the_performance(tmp_path, identity, capsys):
+    song = tmp_path / "song.wav"
+    soundfile.write(song, noise(3 * RATE), RATE, subtype="FLOAT")
+    mute = f"/stem/{Separator.load(identity).metadata.stems[0]}/mute"
+    moves = gesture_file(tmp_path, f"0 /glide 0\n2 {mute} 1\n2.5 {mute} 0\n")
+    words = ["--device", "null", "--input", song, "--gesture", moves, "--record", tmp_path / "live.wav", "--latency", "safe"]
+    words += ["--no-window", "--no-realtime", "--osc-port", 0, "--model", identity]
+    assert run_live.main([str(word) for word in words]) == 0
+    if "misses 0 of" not in capsys.readouterr().out.splitlines()[-2]:
+        pytest.skip("this machine was too busy to play in time")
+    assert run(identity, song, moves, tmp_path / "out.wav") == 0
+    heard, performed = sound(tmp_path / "live.wav"), sound(tmp_path / "out.wav")
+    late = int(np.flatnonzero(np.abs(heard[: RATE // 2]).max(1))[0])
+    assert not performed[2 * RATE : round(2.5 * RATE)].any() and performed[2 * RATE - 1].any()
+    np.testing.assert_allclose(heard[late : late + round(2.7 * RATE)], performed[: round(2.7 * RATE)], atol=1e-6)
+
+
 def test_the_demo_song_is_performed_as_the_documentation_says(tmp_path, identity, monkeypatch):
     # Cut short, and with a separator that costs nothing: the lines for stems it has not are named.
     import realtime.performance
