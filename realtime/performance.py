@@ -23,9 +23,9 @@ from realtime.gesturefile import find_gesture, read_gesture
 from realtime.latency import Mode
 from realtime.metadata import Metadata
 from realtime.mix import Mix
-from realtime.offline import default_run
 from realtime.picture import check_picture, draw_performance
 from realtime.separator import Separator
+from realtime.session import default_run
 from realtime.state import Change, ControlState, Message
 from realtime.tape import make_folder
 
@@ -129,7 +129,7 @@ def perform(
     long as the song and aligned with it, and appear only when whole.
     """
     meta = separator.metadata
-    run = performance.run or default_run(separator)
+    run = performance.run or default_run(meta, readable=True)
     _check(performance, run)
     state = ControlState(meta.stems, _Sheet())
     paths = [find_gesture(name) for name in performance.gestures]

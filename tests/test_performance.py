@@ -133,11 +133,11 @@ def test_a_live_run_on_the_clock_changes_on_the_samples_of_the_performance(tmp_p
     mute = f"/stem/{Separator.load(identity).metadata.stems[0]}/mute"
     moves = gesture_file(tmp_path, f"0 /glide 0\n2 {mute} 1\n2.5 {mute} 0\n")
     words = ["--device", "null", "--input", song, "--gesture", moves, "--record", tmp_path / "live.wav", "--latency", "safe"]
-    words += ["--no-window", "--no-realtime", "--osc-port", 0, "--model", identity]
+    words += ["--no-window", "--no-realtime", "--osc-port", 0, "--model", identity, "--run", "stems"]
     assert run_live.main([str(word) for word in words]) == 0
     if "misses 0 of" not in capsys.readouterr().out.splitlines()[-2]:
         pytest.skip("this machine was too busy to play in time")
-    assert run(identity, song, moves, tmp_path / "out.wav") == 0
+    assert run(identity, song, moves, tmp_path / "out.wav", "--run", "stems") == 0
     heard, performed = sound(tmp_path / "live.wav"), sound(tmp_path / "out.wav")
     late = int(np.flatnonzero(np.abs(heard[: RATE // 2]).max(1))[0])
     assert not performed[2 * RATE : round(2.5 * RATE)].any() and performed[2 * RATE - 1].any()
@@ -212,7 +212,7 @@ def test_a_song_at_another_rate_is_performed_at_the_separators_and_says_so(tmp_p
 def test_loop_and_speed_are_taken_from_the_command_line(tmp_path, identity, song):
     mute = f"/stem/{Separator.load(identity).metadata.stems[0]}/mute"
     moves = gesture_file(tmp_path, f"0 /glide 0\n0 {mute} 0\n0.5 {mute} 1\nlength 1\n")
-    assert run(identity, song, moves, tmp_path / "out.wav", "--loop", "--speed", "2") == 0
+    assert run(identity, song, moves, tmp_path / "out.wav", "--run", "stems", "--loop", "--speed", "2") == 0
     heard, quarter = sound(tmp_path / "out.wav"), RATE // 4
     loud = [bool(np.abs(heard[n * quarter : (n + 1) * quarter]).max() > 0) for n in range(8)]
     assert loud == [True, False] * 4
