@@ -86,7 +86,14 @@ def _live_options(parser: argparse.ArgumentParser) -> None:
         "--osc-host", default="127.0.0.1", metavar="ADDRESS", help="address to listen on (default: this machine only)"
     )
     control.add_argument(
-        "--osc-port", type=int, default=9000, metavar="PORT", help="UDP port to listen on (default: 9000)"
+        "--osc-port", type=int, default=9000, metavar="PORT", help="UDP and TCP port to listen on (default: 9000)"
+    )
+    control.add_argument(
+        "--osc-allow",
+        nargs="+",
+        default=(),
+        metavar="ADDRESS",
+        help="with --osc-host: listen only to these addresses and networks, such as 192.168.1.0/24, and to this machine",
     )
     view = control.add_mutually_exclusive_group()
     view.add_argument("--window", action="store_true", help="insist on the window")
@@ -180,6 +187,7 @@ def _parser() -> argparse.ArgumentParser:
 
     osc = commands.add_parser("osc", help="print the whole OSC address space")
     osc.add_argument("--model", default=DEFAULT_MODEL, metavar="NAME_OR_FILE", help="separator whose stems are meant")
+    osc.add_argument("--markdown", action="store_true", help="as a table in Markdown")
     return parser
 
 
@@ -216,7 +224,7 @@ def _live(options: argparse.Namespace) -> int:
         lockstep=options.lockstep,
         realtime=options.realtime,
     )
-    osc = OscAddress(options.osc_host, options.osc_port)
+    osc = OscAddress(options.osc_host, options.osc_port, tuple(options.osc_allow))
     windowed = options.window or (has_display() and not options.no_window)
     with Console(stderr=True).status("starting, and measuring how long a hop takes here...") as status:
         show = not windowed and options.preset is None and not options.gestures
@@ -377,7 +385,7 @@ def _osc(options: argparse.Namespace) -> int:
     from realtime.separator import Separator
 
     separator = Separator.load(find_separator(options.model))
-    print(table_text(separator.metadata.stems, separator.attends))
+    print(table_text(separator.metadata.stems, separator.attends, options.markdown))
     return 0
 
 

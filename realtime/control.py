@@ -5,7 +5,7 @@ The server validates and answers from this table, and the documentation is print
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -23,6 +23,7 @@ _NOUNS = {"f": "number", "i": "whole number", "s": "text", "b": "blob"}
 # Characters that OSC gives a meaning of their own in an address.
 _RESERVED = set(" #*,/?[]{}")
 _LONGEST_ECHO = 80
+_LARGEST = sys.float_info.max
 
 
 class Refused(HostError):
@@ -67,6 +68,12 @@ class Control:
     choices: tuple[str, ...] = ()
     optional: bool = False
     text: Callable[[float], str] | None = None
+    # Bounds of each argument, where they differ; None for one that has none.
+    ranges: tuple[tuple[float, float] | None, ...] = ()
+
+    def bounds(self, index: int) -> tuple[float, float] | None:
+        """Return what bounds the number that is argument `index`, both ends included; None where nothing does."""
+        return self.ranges[index] if self.ranges else self.range
 
     @property
     def access(self) -> Literal["read", "write", "both"]:
@@ -87,23 +94,26 @@ class Control:
             return "one of " + ", ".join(self.choices)
         if self.toggle:
             return "0 or 1 (or true or false)"
-        bounds = f" from {self.range[0]:g} to {self.range[1]:g}" if self.range else ""
+        each = [self.bounds(index) if tag in "fi" else None for index, tag in enumerate(self.tags)]
+        bounds = [f" from {pair[0]:g} to {pair[1]:g}" if pair else "" for pair in each]
         if len(self.tags) > 1 and len(set(self.tags)) == 1:
-            return f"{len(self.tags)} {_NOUNS[self.tags[0]]}s" + (f", each{bounds}" if bounds else "")
-        parts = [f"a {_NOUNS[tag]}" + (bounds if tag in "fi" else "") for tag in self.tags]
+            return f"{len(self.tags)} {_NOUNS[self.tags[0]]}s" + (f", each{bounds[0]}" if bounds[0] else "")
+        parts = [f"a {_NOUNS[tag]}{text}" for tag, text in zip(self.tags, bounds, strict=True)]
         left_out = ", each of which may be left out" if len(parts) > 1 else ", which may be left out"
         return " and ".join(parts) + (left_out if self.optional else "")
 
     def accept(self, values: Sequence[object]) -> tuple[Value | None, ...]:
-        """Return `values` as they are kept, None for an optional one left out.
+        """Return `values` as they are kept, None for an optional one left out, which its type tells.
 
         Whole numbers pass as numbers, and true and false as a toggle's 1 and 0. Raises Refused for
         a wrong count, type or range, and for NaN and infinity.
         """
         rest = list(values)
         kept: list[Value | None] = []
-        for tag in self.tags:
+        for index, tag in enumerate(self.tags):
             if rest and (value := self._converted(tag, rest[0])) is not None:
+                if isinstance(value, int | float) and not self._within(index, value):
+                    raise self._refusal(values)
                 kept.append(value)
                 del rest[0]
             elif self.optional:
@@ -122,11 +132,13 @@ class Control:
             return value if fits else None
         if tag == "b":
             return value if isinstance(value, bytes) else None
-        if not isinstance(value, int if tag == "i" else int | float) or not -math.inf < value < math.inf:
-            return None
-        if self.range and not self.range[0] <= value <= self.range[1]:
+        if not isinstance(value, int if tag == "i" else int | float) or not -_LARGEST <= value <= _LARGEST:
             return None
         return value if tag == "i" else float(value)
+
+    def _within(self, index: int, value: float) -> bool:
+        bounds = self.bounds(index)
+        return bounds is None or bounds[0] <= value <= bounds[1]
 
     def _refusal(self, values: Sequence[object]) -> Refused:
         got = ", ".join(shown(value) for value in values[:8]) + (", ..." if len(values) > 8 else "")
@@ -191,6 +203,16 @@ def controls_for(
             "/mode/auto", "choice", description="steps to a mode that costs less after repeated misses, and back",
             tags="i", range=(0, 1), default=(1,),
         ),
+        *(
+            Control(f"/mode/{mode}/{end}", "info", tag, f"{note} {mode}", unit=unit, range=(0, 1) if tag == "i" else None)
+            for mode in MODE_NAMES
+            for end, tag, unit, note in (
+                ("offered", "i", "", "whether the separator has"),
+                ("delay", "f", "ms", "predicted added latency in"),
+                ("load", "f", "", "predicted load (median work over the duration of a hop) in"),
+                ("quality", "f", "dB", "mean SDR on the test songs, where it is known, in"),
+            )
+        ),
         Control("/run", "choice", "s", "how the condition is run", choices=("single", "stems")),
         Control("/gesture/play", "action", "s", "plays a recorded gesture from its start, in place of itself"),
         Control("/gesture/record", "action", "s", "records every change of a setting as a gesture of this name"),
@@ -213,16 +235,24 @@ def controls_for(
         Control("/device/state", "info", "s", "playing, or waiting: and why, while the device is gone"),
         Control("/rate", "info", "i", "sample rate of the device", unit="Hz"),
         Control("/block", "choice", "i", "frames the device asks for at once", range=(32, 4096), unit="samples"),
+        Control("/device/latency", "info", "ii", "what the device says it delays by, in and out", unit="samples"),
+        Control("/hop", "info", "i", "what one call of the separator finishes", unit="samples"),
+        Control("/model/rate", "info", "i", "sample rate at which the separator works", unit="Hz"),
+        Control("/source", "info", "s", "what is played: input (the device's own), demo, or a file"),
+        Control("/grants", "info", "s", "what the system granted and refused: real-time priority, locked memory"),
         Control(
-            "/subscribe", "request", "is", "values below a prefix now, then changes, at a port (default: the sender's)",
-            range=(1, 65535), optional=True,
+            "/subscribe", "request", "isff",
+            "values now, then changes: to a UDP port (default: back to the sender); of an address or pattern, and all below it; "
+            "at most so many times a second (0: at once); until the peer was silent for so many seconds (default: for good)",
+            ranges=((1, 65535), None, (0, 1000), (1, 3600)), optional=True,
         ),
         Control(
             "/unsubscribe", "request", "i", "ends what /subscribe began", range=(1, 65535), optional=True,
         ),
-        Control("/get", "request", "s", "asks for the value of an address, sent back from that address"),
+        Control("/get", "request", "s", "asks for the values of an address or pattern, sent back from their addresses"),
         Control("/ping", "request", "", "asks for /pong"),
         Control("/pong", "reply", "", "answers /ping"),
+        Control("/heartbeat", "reply", "i", "sent to each subscriber once a second: 1, 2, 3, ..."),
         Control("/error", "reply", "ss", "a refused message: its address and the reason"),
         Control("/telemetry/latency", "telemetry", "i", "added latency", unit="samples"),
         Control("/telemetry/latency/ms", "telemetry", "f", "added latency", unit="ms"),
@@ -234,6 +264,17 @@ def controls_for(
         Control("/telemetry/misses", "telemetry", "i", "hops that were not ready in time"),
         Control("/telemetry/xruns", "telemetry", "i", "blocks that the device lost"),
         Control("/telemetry/late", "telemetry", "i", "bundles that arrived after the time on their tag"),
+        Control("/telemetry/position", "telemetry", "f", "sound taken in since the start", unit="s"),
+        Control(
+            "/telemetry/tags/residual", "telemetry", "f", "jitter of the clock by which time tags become samples, RMS over 10 s",
+            unit="ms",
+        ),
+        Control("/telemetry/tags/drift", "telemetry", "f", "by how much stream time falls behind the wall clock", unit="ppm"),
+        Control("/telemetry/tags/waiting", "telemetry", "i", "messages that wait for the time on their tag"),
+        Control("/telemetry/subscribers", "telemetry", "i", "subscribers now"),
+        Control("/telemetry/connections", "telemetry", "i", "TCP connections now"),
+        Control("/telemetry/dropped", "telemetry", "i", "subscribers that were dropped: gone, too slow, or silent beyond their lease"),
+        Control("/telemetry/refused", "telemetry", "i", "packets and connections left unanswered: of peers that are not allowed, or one connection too many"),
     ]
     table += [
         Control(f"/telemetry/meter/{name}", "telemetry", "ff", f"peak and RMS of {name}{note}", unit="linear")
@@ -275,18 +316,23 @@ def below(prefix: str, address: str) -> bool:
     return not prefix or address == prefix or address.startswith(prefix + "/")
 
 
-def table_text(stems: Sequence[str], attends: tuple[int, int] | None = None) -> str:
-    """Return the table of `controls_for` in columns, for a person to read."""
+def table_text(stems: Sequence[str], attends: tuple[int, int] | None = None, markdown: bool = False) -> str:
+    """Return the table of `controls_for` in columns, for a person to read, or as a table in Markdown."""
     rows = [("address", "types", "access", "range", "unit", "default", "description")]
     for control in controls_for(stems, attends).values():
         types = "".join(f"[{tag}]" for tag in control.tags) if control.optional else control.tags
-        bounds = f"{control.range[0]:g}..{control.range[1]:g}" if control.range else ""
+        pairs = control.ranges or (control.range,)
+        bounds = " ".join(f"{pair[0]:g}..{pair[1]:g}" for pair in pairs if pair)
         default = " ".join(str(v) for v in control.default) if control.kind == "setting" else ""
         description = control.description
         if control.choices:
             description += f" ({', '.join(control.choices)})"
-        if len(types) > 8:
+        if len(types) > 8 and len(set(types)) == 1:
             types = f"{types[0]}*{len(types)}"
         rows.append((control.address, types or "-", control.access, bounds, control.unit, default, description))
+    if markdown:
+        rows[1:] = [(f"`{row[0]}`", *(cell.replace("|", "\\|").replace("*", "\\*") for cell in row[1:])) for row in rows[1:]]
+        rows.insert(1, ("---",) * len(rows[0]))
+        return "\n".join(f"| {' | '.join(row)} |" for row in rows)
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return "\n".join("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import random
 import socket
 import time
+from collections.abc import Callable
 
-from realtime.osc import encode
+from realtime.packets import encode
 
 _GLIDES = (0.0, 5.0, 30.0, 300.0)
 
@@ -25,7 +26,7 @@ def packet(draw: random.Random) -> bytes:
     return draw.randbytes(draw.randrange(400))
 
 
-def flood(pipe, port: int, rate: int, seed: int) -> None:
+def flood(pipe, port: int, rate: int, seed: int, make: Callable[[random.Random], bytes] = packet) -> None:
     """Send `rate` packets a second to `port` of this machine until `pipe` says something; send back how many there were.
 
     Before the first it sends back that it begins.
@@ -37,7 +38,7 @@ def flood(pipe, port: int, rate: int, seed: int) -> None:
             due = int((time.monotonic() - begun) * rate)
             while sent < due:
                 try:
-                    client.sendto(packet(draw), ("127.0.0.1", port))
+                    client.sendto(make(draw), ("127.0.0.1", port))
                 except OSError:
                     pass
                 sent += 1

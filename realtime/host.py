@@ -14,6 +14,7 @@ from realtime.control import Value
 from realtime.demo import SHOW
 from realtime.gesturefile import find_gesture, read_gesture
 from realtime.gestures import Gestures
+from realtime.infos import infos
 from realtime.library import find_separator, list_separators
 from realtime.osc import OscServer
 from realtime.plan import Plan, Started, Wish
@@ -24,10 +25,11 @@ from realtime.state import Change, ControlState
 
 @dataclass(frozen=True)
 class OscAddress:
-    """Where the OSC server listens."""
+    """Where the OSC server listens, and whom to: `allow` names addresses and networks, none for all who reach it."""
 
     host: str = "127.0.0.1"
     port: int = 9000
+    allow: tuple[str, ...] = ()
 
 
 class Host:
@@ -46,6 +48,7 @@ class Host:
         say: Callable[[str], object] = lambda sentence: None,
         gestures: Sequence[str] = (),
     ) -> None:
+        self._plan = plan
         separator = Separator.load(plan.separator)
         # The port first: a second host must fail before it touches the sound.
         link = _LateLink(lambda: self.state)
@@ -60,7 +63,7 @@ class Host:
         for each in read:
             # The sound begins with it, rather than going there.
             self.state.apply([Change(each.gesture.opening(self.state))])
-        self.server = OscServer(self.state, osc.host, osc.port)
+        self.server = OscServer(self.state, osc.host, osc.port, allow=osc.allow)
         given = self.state.mix
         try:
             self.engine = RemoteEngine(replace(plan, mix=given), say, self._hear, lambda: self.state.mix)
@@ -96,14 +99,7 @@ class Host:
         if isinstance(news, Notice):
             self.state.set_info("/notice", news.text)
             return
-        for address, value in (
-            ("/model", news.separator),
-            ("/mode", news.latency_mode),
-            ("/run", news.run),
-            ("/device", news.device),
-            ("/rate", news.rate),
-            ("/block", news.block),
-        ):
+        for address, value in infos(news, self._plan).items():
             self.state.set_info(address, value)
 
     def tick(self) -> None:

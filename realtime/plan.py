@@ -76,6 +76,8 @@ class Started:
     choices: tuple[Choice, ...] = ()
     # What the operating system granted and refused; None where nothing was asked for.
     grants: Grants | None = None
+    # Sample rate at which the separator works; 0 where it is not known.
+    engine_rate: int = 0
 
     @property
     def latency_text(self) -> str:

@@ -178,6 +178,7 @@ class Session:
             choices=tuple(
                 choice if each == name else self._choice(separator, each, run, GLANCE) for each in meta.modes
             ),
+            engine_rate=engine_rate,
         )
 
     def _hear(self, block: np.ndarray) -> None:

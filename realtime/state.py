@@ -14,6 +14,7 @@ from typing import NamedTuple, Protocol
 from realtime import gainlaw
 from realtime.control import Control, Refused, Value, below, controls_for, twin_of
 from realtime.mix import Mix
+from realtime.patterns import WILD
 from realtime.presets import presets_for
 from realtime.telemetry import Telemetry
 from realtime.turn import Turn
@@ -107,6 +108,12 @@ class ControlState:
         self._arrivals = 0
 
     @property
+    def waiting(self) -> int:
+        """How many messages wait for their time."""
+        with self._lock:
+            return self._waiting_messages + sum(len(entry.messages) for entry in self._handed)
+
+    @property
     def mix(self) -> Mix:
         """The Mix of the values as they are now."""
         with self._lock:
@@ -130,7 +137,7 @@ class ControlState:
         if below("/stem", address):
             known = f"the stems are {', '.join(self.stems)}, each with gain, mute and solo"
             raise Refused(address, f"there is no {address[:80]}; {known}; nothing was changed")
-        hint = "; patterns are not expanded" if set("*?[{") & set(address) else ""
+        hint = "; only /get and /subscribe take patterns" if WILD & set(address) else ""
         known = f"`run_live.py osc` lists the addresses{hint}"
         raise Refused(address, f"there is no {address[:80]}; {known}; nothing was changed")
 

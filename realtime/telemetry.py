@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Self
 
+from realtime.control import Value
 from realtime.latency import Latency
+
+LARGEST_INT = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -53,3 +56,24 @@ class Telemetry:
     def position_at(self, wall: float) -> int | None:
         """Return which input sample stands at wall-clock time `wall`; None before sound runs."""
         return None if self.clock is None else round(self.clock[0] + (wall - self.clock[1]) * self.rate)
+
+
+def telemetry_values(snapshot: Telemetry, late: int) -> dict[str, tuple[Value, ...]]:
+    """Return address -> value for `snapshot`; `late` counts bundles that came after their time."""
+    delay = snapshot.latency
+    counts = {"hops": snapshot.hops, "misses": snapshot.misses, "xruns": snapshot.xruns, "late": late}
+    values: dict[str, tuple[Value, ...]] = {
+        "/telemetry/latency": (delay.added,),
+        "/telemetry/latency/ms": (1000 * delay.added / snapshot.rate,),
+        "/telemetry/latency/split": (delay.text(snapshot.rate),),
+        "/telemetry/load": (snapshot.load,),
+        "/telemetry/work": tuple(snapshot.work_ms),
+        "/telemetry/deadline": (snapshot.deadline_ms,),
+        "/telemetry/position": (snapshot.position / snapshot.rate,),
+    }
+    values |= {f"/telemetry/{name}": (min(count, LARGEST_INT),) for name, count in counts.items()}
+    values |= {f"/telemetry/meter/{name}": tuple(pair) for name, pair in snapshot.meters.items()}
+    values |= {f"/telemetry/spectrum/{name}": (data,) for name, data in snapshot.spectra.items()}
+    for name, weights in snapshot.attention.items():
+        values[f"/telemetry/attention/{name}" if name else "/telemetry/attention"] = weights
+    return values

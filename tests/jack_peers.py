@@ -27,7 +27,7 @@ sys.path.insert(0, str(ROOT))
 
 from realtime.engine import Engine
 from realtime.mix import Mix
-from realtime.osc import decode, encode
+from realtime.packets import decode, encode
 from realtime.separator import Separator
 from tests.hearing import RATE, level
 

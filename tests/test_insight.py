@@ -37,7 +37,8 @@ from realtime.errors import HostError
 from realtime.latency import Latency
 from realtime.library import SHIPPED
 from realtime.mix import Mix
-from realtime.osc import OscServer, encode
+from realtime.osc import OscServer
+from realtime.packets import encode
 from realtime.separator import Separator
 from realtime.state import ControlState
 from realtime.telemetry import Telemetry

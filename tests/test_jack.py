@@ -17,7 +17,7 @@ import pytest
 
 from realtime.demo import demo_song
 from realtime.mix import Mix
-from realtime.osc import encode
+from realtime.packets import encode
 from realtime.presets import presets_for
 from realtime.separator import Separator
 from tests.hearing import RATE, brightness, cross_fade, find_fade, level

@@ -29,7 +29,6 @@ from realtime.latency import Latency, Mode, latency_for
 from realtime.metadata import Metadata, Training
 from realtime.mix import Mix
 from realtime.offline import separate_array
-from realtime.osc import telemetry_values
 from realtime.plan import Plan
 from realtime.remote import PLAYING
 from realtime.separator import Runner, Separator
@@ -37,6 +36,7 @@ from realtime.session import Session, default_run
 from realtime.stft import Analysis, Synthesis
 from realtime.stream import Stream
 from realtime.tape import Tape
+from realtime.telemetry import telemetry_values
 from realtime.view import View
 from realtime.windows import analysis_window, synthesis_window
 

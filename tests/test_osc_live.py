@@ -23,7 +23,8 @@ from realtime.chain import chain_for
 from realtime.demo import demo_song
 from realtime.engine import Engine, full_mix
 from realtime.library import SHIPPED
-from realtime.osc import OscServer, encode
+from realtime.osc import OscServer
+from realtime.packets import encode
 from realtime.separator import Separator
 from realtime.state import AHEAD, ControlState
 from realtime.stream import Stream

@@ -10,7 +10,7 @@ from conftest import ROOT
 
 from realtime.errors import HostError
 from realtime.flood import packet
-from realtime.osc import decode
+from realtime.packets import decode
 from realtime.soak import Found, Minute, Request, soak
 
 IDENTITY = ROOT / "models" / "pretrained" / "identity.onnx"

@@ -24,7 +24,6 @@ from realtime.errors import HostError
 from realtime.latency import Latency
 from realtime.meters import Meter, SpectrumView
 from realtime.mix import Mix
-from realtime.osc import telemetry_values
 from realtime.plan import Plan
 from realtime.remote import RemoteEngine
 from realtime.segment import Segment
@@ -32,6 +31,7 @@ from realtime.separator import Separator
 from realtime.successor import successor
 from realtime.tape import Recording, Tape
 from realtime.taps import Description, Layout, Taps
+from realtime.telemetry import telemetry_values
 from realtime.track import STRETCH_WORDS, STRETCHES, WORDS, Track, TrackReader
 from realtime.view import View
 from realtime.work import WorkCounts

@@ -6,6 +6,7 @@ no messages at all (realtime/flood.py), in every other spell.
 
 from __future__ import annotations
 
+import random
 import tempfile
 import time
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from pathlib import Path
 
 from realtime.bench.child import Child
 from realtime.errors import HostError
-from realtime.flood import flood
+from realtime.flood import flood, packet
 from realtime.host import Host, OscAddress
 from realtime.mix import Mix
 from realtime.plan import Plan
@@ -40,9 +41,20 @@ class FloodFigures:
 
 
 def measure_flood(
-    path: Path, mode: str, run: str, block: int | None, seconds: float, show: Callable[[int], object]
+    path: Path,
+    mode: str,
+    run: str,
+    block: int | None,
+    seconds: float,
+    show: Callable[[int], object],
+    rate: int = RATE,
+    make: Callable[[random.Random], bytes] = packet,
+    look: Callable[[Host], object] = lambda host: None,
 ) -> FloodFigures:
-    """Return what SPELLS spells of `seconds` each show, in turns quiet and flooded; `show` hears how many are over."""
+    """Return what SPELLS spells of `seconds` each show, in turns quiet and flooded; `show` hears how many are over.
+
+    `make` draws the packets of which the flood is made; `look` sees the host after every spell.
+    """
     with tempfile.TemporaryDirectory() as folder:
         plan = Plan(path, Mix(()), mode, run, device="null", block=block, probe=Path(folder) / "probe", automatic=False)
         host = Host(plan, OscAddress("127.0.0.1", 0))
@@ -54,7 +66,7 @@ def measure_flood(
                     raise HostError("the host did not begin to play, so it was not flooded")
             for number in range(SPELLS):
                 flooded = number % 2 == 1
-                with Child(flood, host.server.port, RATE if flooded else 0, number) as client:
+                with Child(flood, host.server.port, rate if flooded else 0, number, make) as client:
                     client.receive()
                     time.sleep(_SETTLE)
                     before = host.engine.telemetry()
@@ -64,6 +76,7 @@ def measure_flood(
                     messages += client.receive()
                 counts[flooded][0] += after.hops - before.hops
                 counts[flooded][1] += after.misses - before.misses
+                look(host)
                 show(number + 1)
         finally:
             ended = host.stop()
@@ -71,5 +84,5 @@ def measure_flood(
         raise HostError(ended.failure)
     started = host.started
     return FloodFigures(
-        started.latency_mode, started.run, RATE, messages, seconds, *counts[False], *counts[True]
+        started.latency_mode, started.run, rate, messages, seconds, *counts[False], *counts[True]
     )

@@ -25,7 +25,7 @@ from realtime.bench.figures import percentile
 from realtime.errors import HostError
 from realtime.host import Host, OscAddress
 from realtime.mix import Mix
-from realtime.osc import encode
+from realtime.packets import encode
 from realtime.plan import Plan
 from realtime.separator import Separator
 

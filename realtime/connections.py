@@ -1,0 +1,210 @@
+"""OSC over TCP: a listener, and its connections with bounded buffers."""
+
+from __future__ import annotations
+
+import selectors
+import socket
+import sys
+from collections import deque
+from collections.abc import Callable
+
+from realtime.datagrams import Address, refusal
+from realtime.errors import HostError
+from realtime.framing import Framing, framing_for
+
+MOST_CONNECTIONS = 32
+# Bytes that wait for a receiver before it counts as too slow; its system takes some more.
+MOST_WAITING_BYTES = 1 << 18
+# Packets of one connection that are handled before another's turn comes.
+SHARE = 16
+_CHUNK = 16384
+_ACCEPTED_AT_ONCE = 8
+# Seconds without a sign of life from the other machine until a connection counts as gone.
+_PATIENCE = 15
+
+
+class Connection:
+    """One TCP connection. Nothing waits; `ended` says why it is over, and is None while it is not."""
+
+    def __init__(self, connected: socket.socket, address: Address) -> None:
+        self.address = address
+        self.ended: str | None = None
+        self.spoke = False
+        self.socket = connected
+        self._framing: Framing | None = None
+        self._inbox: deque[bytes] = deque()
+        self._out = bytearray()
+        self._finished = False
+        connected.setblocking(False)
+        _tune(connected)
+
+    @property
+    def pending(self) -> bool:
+        """Whether packets wait to be handled."""
+        return bool(self._inbox)
+
+    @property
+    def blocked(self) -> bool:
+        """Whether something waits to be sent."""
+        return bool(self._out)
+
+    def receive(self) -> list[bytes]:
+        """Return packets that have come, SHARE at most; more are read once these are gone."""
+        if not self._inbox and not self._finished and self.ended is None:
+            self._read()
+        packets = [self._inbox.popleft() for _ in range(min(SHARE, len(self._inbox)))]
+        self.spoke = self.spoke or bool(packets)
+        return packets
+
+    def _read(self) -> None:
+        try:
+            received = self.socket.recv(_CHUNK)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self.ended = str(error)
+            return
+        if not received:
+            # What it has sent is still answered.
+            self._finished = True
+            return
+        try:
+            if self._framing is None:
+                self._framing = framing_for(received)
+            self._inbox.extend(self._framing.feed(received))
+        except HostError as error:
+            # Where the next packet begins cannot be told any more.
+            self.ended = str(error)
+
+    def send(self, packet: bytes) -> None:
+        """Have `packet` sent; a receiver that has let too much wait is given up."""
+        if self._framing is None or self.ended is not None:
+            return
+        self._out += self._framing.wrap(packet)
+        if len(self._out) > MOST_WAITING_BYTES:
+            self.flush()
+        if len(self._out) > MOST_WAITING_BYTES:
+            self.ended = "it does not read what it asked for"
+
+    def flush(self) -> None:
+        """Send what can be sent now."""
+        while self._out:
+            try:
+                sent = self.socket.send(self._out[: 1 << 16])
+            except BlockingIOError:
+                return
+            except OSError as error:
+                self.ended = str(error)
+                self._out.clear()
+                return
+            del self._out[:sent]
+        if self._finished and not self._inbox and self.ended is None:
+            self.ended = "closed by the peer"
+
+    def close(self) -> None:
+        """Send what can be sent, and close."""
+        self.flush()
+        self.ended = self.ended or "closed by the host"
+        self.socket.close()
+
+
+class Connections:
+    """Listens on TCP `host`:`port` and keeps what connects, MOST_CONNECTIONS at most. Raises HostError without the port.
+
+    One more takes the place of the oldest that has never sent a packet, or is turned away. `allows` is asked whether an
+    address may connect.
+    """
+
+    def __init__(self, host: str, port: int, allows: Callable[[str], bool]) -> None:
+        self._allows = allows
+        self._kept: list[Connection] = []
+        self._selector: selectors.BaseSelector | None = None
+        self._listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        self._listener.setblocking(False)
+        try:
+            if sys.platform != "win32":  # where it would let two hosts have the same port
+                self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            self._listener.bind((host, port))
+            self._listener.listen(MOST_CONNECTIONS)
+        except (OSError, OverflowError, UnicodeError) as error:
+            self._listener.close()
+            raise refusal("TCP", host, port, error) from error
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def __iter__(self):
+        return iter(self._kept)
+
+    def use(self, selector: selectors.BaseSelector) -> None:
+        """Have `selector` wake its thread when something is to be done."""
+        self._selector = selector
+        selector.register(self._listener, selectors.EVENT_READ)
+
+    def accept(self) -> int:
+        """Take new connections; return how many were turned away: not allowed, or one too many."""
+        refused = 0
+        for _ in range(_ACCEPTED_AT_ONCE):
+            try:
+                connected, address = self._listener.accept()
+            except OSError:  # none waits, or it is gone again
+                break
+            if not self._allows(address[0]) or not self._has_room():
+                refused += 1
+                connected.close()
+            else:
+                connection = Connection(connected, address[:2])
+                self._kept.append(connection)
+                if self._selector is not None:
+                    self._selector.register(connected, selectors.EVENT_READ)
+        return refused
+
+    def _has_room(self) -> bool:
+        if len(self._kept) < MOST_CONNECTIONS:
+            return True
+        silent = next((each for each in self._kept if not each.spoke), None)
+        if silent is not None:
+            self._remove(silent)
+        return silent is not None
+
+    def flush(self) -> None:
+        """Send what can be sent to everyone, and have the selector wait for those that are not ready."""
+        for connection in self._kept:
+            connection.flush()
+            if self._selector is not None and connection.ended is None:
+                wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if connection.blocked else 0)
+                if self._selector.get_key(connection.socket).events != wanted:
+                    self._selector.modify(connection.socket, wanted)
+
+    def sweep(self) -> list[Connection]:
+        """Close the connections that have ended; return them."""
+        over = [each for each in self._kept if each.ended is not None and not each.pending]
+        for connection in over:
+            self._remove(connection)
+        return over
+
+    def _remove(self, connection: Connection) -> None:
+        self._kept.remove(connection)
+        if self._selector is not None:
+            self._selector.unregister(connection.socket)
+        connection.close()
+
+    def close(self) -> None:
+        """Close everything."""
+        for connection in self._kept:
+            connection.close()
+        self._kept.clear()
+        self._listener.close()
+
+
+def _tune(connected: socket.socket) -> None:
+    options = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1), (socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 17)]
+    options.append((socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1))
+    for name, value in (("TCP_KEEPIDLE", 5), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 2), ("TCP_USER_TIMEOUT", 1000 * _PATIENCE)):
+        if hasattr(socket, name):
+            options.append((socket.IPPROTO_TCP, getattr(socket, name), value))
+    for option in options:
+        try:
+            connected.setsockopt(*option)
+        except OSError:  # only finds out later that the other side is gone
+            pass
