@@ -31,6 +31,10 @@ def _shared(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _map_option(parser) -> None:
+    parser.add_argument("--midi-map", type=Path, metavar="FILE", help="MIDI map (default: midi.toml among your settings)")
+
+
 def _live_options(parser: argparse.ArgumentParser) -> None:
     sound = parser.add_argument_group("sound")
     sound.add_argument(
@@ -87,6 +91,11 @@ def _live_options(parser: argparse.ArgumentParser) -> None:
     control.add_argument(
         "--osc-port", type=int, default=9000, metavar="PORT", help="UDP port to listen on (default: 9000)"
     )
+    control.add_argument(
+        "--midi", action="append", default=[], metavar="PORT",
+        help="MIDI controller, by part of its port's name; may be repeated (`midi` lists the ports)",
+    )
+    _map_option(control)
     view = control.add_mutually_exclusive_group()
     view.add_argument("--window", action="store_true", help="insist on the window")
     view.add_argument("--no-window", action="store_true", help="stay in the terminal")
@@ -151,6 +160,10 @@ def _parser() -> argparse.ArgumentParser:
 
     osc = commands.add_parser("osc", help="print the whole OSC address space")
     osc.add_argument("--model", default=DEFAULT_MODEL, metavar="NAME_OR_FILE", help="separator whose stems are meant")
+
+    midi = commands.add_parser("midi", help="list the MIDI ports, and what moves what")
+    midi.add_argument("--model", default=DEFAULT_MODEL, metavar="NAME_OR_FILE", help="separator whose stems are meant")
+    _map_option(midi)
     return parser
 
 
@@ -158,7 +171,7 @@ def _live(options: argparse.Namespace) -> int:
     from rich.console import Console
 
     from realtime.errors import HostError
-    from realtime.host import Host, OscAddress, has_display, open_window
+    from realtime.host import Host, MidiPorts, OscAddress, has_display, open_window
     from realtime.library import find_separator
     from realtime.mix import Mix
     from realtime.plan import Plan
@@ -190,7 +203,8 @@ def _live(options: argparse.Namespace) -> int:
     osc = OscAddress(options.osc_host, options.osc_port)
     windowed = options.window or (has_display() and not options.no_window)
     with Console(stderr=True).status("starting, and measuring how long a hop takes here...") as status:
-        host = Host(plan, osc, options.preset, show=not windowed and options.preset is None, say=status.update)
+        midi = MidiPorts(tuple(options.midi), options.midi_map)
+        host = Host(plan, osc, options.preset, not windowed and options.preset is None, status.update, midi)
     window = open_window(osc) if windowed else None
     ended = watch(host)
     if window is not None:
@@ -313,6 +327,16 @@ def _osc(options: argparse.Namespace) -> int:
     return 0
 
 
+def _midi(options: argparse.Namespace) -> int:
+    from realtime.library import find_separator
+    from realtime.midi.listing import listing
+    from realtime.separator import Separator
+
+    separator = Separator.load(find_separator(options.model))
+    print(listing(separator.metadata.stems, options.midi_map))
+    return 0
+
+
 def _bench(options: argparse.Namespace) -> int:
     from realtime.bench import Request, bench
     from realtime.library import find_separator
@@ -351,6 +375,7 @@ def main(arguments: list[str] | None = None) -> int:
         "bench": _bench,
         "soak": _soak,
         "osc": _osc,
+        "midi": _midi,
     }
     try:
         from realtime.errors import HostError

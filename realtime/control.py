@@ -16,9 +16,9 @@ from realtime.latency import MODE_NAMES
 from realtime.presets import presets_for
 
 Value = float | int | str | bytes
-Kind = Literal["setting", "choice", "text", "info", "request", "reply", "telemetry"]
+Kind = Literal["setting", "choice", "action", "text", "info", "request", "reply", "telemetry"]
 
-_ACCESS = {"setting": "both", "choice": "both", "request": "write"}
+_ACCESS = {"setting": "both", "choice": "both", "action": "write", "request": "write"}
 _NOUNS = {"f": "number", "i": "whole number", "s": "text", "b": "blob"}
 # Characters that OSC gives a meaning of their own in an address.
 _RESERVED = set(" #*,/?[]{}")
@@ -50,7 +50,8 @@ def percent(x: float) -> str:
 class Control:
     """One address of the host.
 
-    A `setting` holds as soon as it is set; a `choice` once the host has carried it out, and reads what runs until then.
+    A `setting` holds as soon as it is set; a `choice` once the host has carried it out, and reads what runs until then;
+    an `action` is carried out by the host, and leaves no value.
     `tags` holds an OSC type tag per argument, of f, i, s and b. `range` (inclusive) bounds every
     number, `choices` every text. With `optional`, any argument may be left out. `default` is the
     value at the start where there is one. `text` turns a normalised value into its display twin.
@@ -198,6 +199,25 @@ def controls_for(
         Control("/device/state", "info", "s", "playing, or waiting: and why, while the device is gone"),
         Control("/rate", "info", "i", "sample rate of the device", unit="Hz"),
         Control("/block", "choice", "i", "frames the device asks for at once", range=(32, 4096), unit="samples"),
+        Control(
+            "/midi/learn", "choice", "s", "the control that the next knob, fader, key or button shall move; empty: none",
+            default=("",),
+        ),
+        Control("/midi/unlearn", "action", "s", "takes a control off what moves it; `all` takes all off"),
+        Control("/midi/state", "info", "s", "the controller: off, its name, or what it waits for", default=("off",)),
+        Control("/midi/map", "info", "s", "what moves what over MIDI, a line each", default=("",)),
+        Control(
+            "/quantise", "choice", "s", "what settings wait for; those with a time tag of their own never wait",
+            default=("off",), choices=("off", "beat", "bar", "phrase"),
+        ),
+        Control("/tempo/bpm", "choice", "f", "tempo", range=(20, 400), unit="bpm", default=(120.0,)),
+        Control("/tempo/tap", "action", "", "a beat, tapped; the first of a row begins a bar"),
+        Control("/tempo/beats", "choice", "i", "beats of a bar", range=(1, 32), default=(4,)),
+        Control("/tempo/bars", "choice", "i", "bars of a phrase", range=(1, 64), default=(4,)),
+        Control(
+            "/tempo/source", "choice", "s", "where the beat comes from", default=("internal",),
+            choices=("internal", "midi", "link"),
+        ),
         Control(
             "/subscribe", "request", "is", "values below a prefix now, then changes, at a port (default: the sender's)",
             range=(1, 65535), optional=True,

@@ -16,6 +16,7 @@ from realtime.control import Control, Refused, Value, below, controls_for, twin_
 from realtime.mix import Mix
 from realtime.presets import presets_for
 from realtime.telemetry import Telemetry
+from realtime.tempo.quantiser import Quantiser
 
 # Seconds before its due time that a change goes to the engine, so that it lands on its sample.
 AHEAD = 0.1
@@ -42,7 +43,10 @@ class Link(Protocol):
         """Return the latest snapshot; None if not running."""
 
     def change(self, address: str, value: Value) -> None:
-        """Carry out a choice; what runs then is set by `ControlState.set_info`."""
+        """Carry out a choice, or an action, whose value is its first argument, or "" where it takes none.
+
+        What runs then is set by `ControlState.set_info`.
+        """
 
 
 class Message(NamedTuple):
@@ -88,6 +92,8 @@ class ControlState:
         self.link = link
         self.controls = controls_for(stems, attends, models)
         self.late = 0
+        # Where what has no time of its own may have to wait for a beat.
+        self.quantiser: Quantiser | None = None
         self._presets = presets_for(stems)
         self._stem_addresses = [(f"/stem/{stem}/gain", f"/stem/{stem}/mute", f"/stem/{stem}/solo") for stem in stems]
         self.clock = clock
@@ -171,13 +177,15 @@ class ControlState:
                 self._waiting_messages += len(change.messages)
             self._advance(now)
             for change in accepted:
-                if change.messages and (change.due is None or change.due <= now):
+                if change.due is None and self.quantiser is not None and self.quantiser.hold(change.messages, now):
+                    self._advance(now)
+                elif change.messages and (change.due is None or change.due <= now):
                     self.late += change.due is not None
                     self._take(self._after(self._values, change.messages))
                     self.link.submit(self._mix_of(self._values), None)
                     self._submit_from(0)
             for address, values in chain.from_iterable(choices):
-                self.link.change(address, values[0])
+                self.link.change(address, values[0] if values else "")
 
     def advance(self) -> float | None:
         """Hand over and apply what has come due; return the seconds to the next call, None if nothing waits."""
@@ -188,17 +196,19 @@ class ControlState:
             if self._waiting:
                 due = self._waiting[0].due
                 times.append(due - AHEAD if due - AHEAD > now else due)
+            if self.quantiser is not None and (due := self.quantiser.due(now)) is not None:
+                times.append(due - AHEAD)
             return max(0.0, min(times) - now) if times else None
 
     def _accepted(self, message: Message) -> Message:
         control = self.control(message.address)
-        if control.kind not in ("setting", "choice"):
+        if control.kind not in ("setting", "choice", "action"):
             what = "read only" if control.access == "read" else "a request, not a value to set"
             raise Refused(message.address, f"{message.address} is {what}; nothing was changed")
         return Message(message.address, control.accept(message.values))
 
     def _choices(self, change: Change, now: float) -> tuple[Message, ...]:
-        found = tuple(m for m in change.messages if self.controls[m.address].kind == "choice")
+        found = tuple(m for m in change.messages if self.controls[m.address].kind in ("choice", "action"))
         if found and change.due is not None and change.due > now:
             address = found[0].address
             raise Refused(address, f"{address} is carried out as soon as it can be, not at a time; nothing was changed")
@@ -223,6 +233,11 @@ class ControlState:
             )
 
     def _advance(self, now: float) -> None:
+        if self.quantiser is not None and (beat := self.quantiser.take(now, now + AHEAD)) is not None:
+            due, messages = beat
+            self._arrivals += 1
+            heapq.heappush(self._waiting, _Scheduled(due, self._arrivals, messages))
+            self._waiting_messages += len(messages)
         while self._waiting:
             first = self._waiting[0]
             at = None
