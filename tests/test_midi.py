@@ -547,7 +547,7 @@ class Desk:
 
 
 def wait_for(condition):
-    limit = time.monotonic() + 10
+    limit = time.monotonic() + 15
     while not condition():
         assert time.monotonic() < limit
         time.sleep(0.005)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +16,9 @@ CLIENT = "LaSAFT Live"
 # Before a port's name: JACK's ports, where ALSA's are the usual ones.
 _JACK = "jack:"
 _MOST_READ = 512
+# JACK's clients are not told by RtMidi that the server has gone, and still see its ports: a message to ourselves, and
+# the longest it may be without one, in seconds. What stands still for so long is looked for again.
+_PULSE, _PULSES, _SILENT = 0xFE, 1.0, 5.0
 
 
 class Connection(Protocol):
@@ -23,7 +27,7 @@ class Connection(Protocol):
     name: str
 
     def read(self) -> list[tuple[list[int], float]]:
-        """Return the messages that came, each with the seconds since the one before it."""
+        """Return the messages that came, each with the seconds since the one before it. Raises OSError where it has gone."""
 
     def send(self, message: Sequence[int]) -> None:
         """Send one message; a controller without an input hears nothing. Raises OSError where it has gone."""
@@ -125,24 +129,44 @@ class _RtConnection:
     def __init__(self, rtmidi, api: int, name: str) -> None:
         self._error = rtmidi.RtMidiError
         self.name = name
-        self._in = self._out = None
+        self._in = self._out = self._pulse = None
+        self._beat = self._heard = time.monotonic()
+        self._carried = 0.0
+        jack = api == rtmidi.API_UNIX_JACK
         try:
-            self._in = rtmidi.MidiIn(api, name=CLIENT)
-            self._in.open_port(self._in.get_ports().index(name), "in")
-            self._in.ignore_types(sysex=True, timing=False, active_sense=True)
             self._out = rtmidi.MidiOut(api, name=CLIENT)
             outputs = self._out.get_ports()
+            self._in = rtmidi.MidiIn(api, name=CLIENT)
+            self._in.open_port(self._in.get_ports().index(name), "in")
+            self._in.ignore_types(sysex=True, timing=False, active_sense=not jack)
+            if jack:
+                self._pulse = rtmidi.MidiOut(api, name=CLIENT)
+                ports = self._pulse.get_ports()
+                own = next(port for port in ports if port.startswith(CLIENT) and port not in outputs)
+                self._pulse.open_port(ports.index(own), "pulse")
             self.shown_on = partner(name, outputs)
             if self.shown_on is not None:
                 self._out.open_port(outputs.index(self.shown_on), "out")
-        except (self._error, RuntimeError, ValueError) as problem:
+        except (self._error, RuntimeError, ValueError, StopIteration) as problem:
             self.close()
             raise OSError(f"the MIDI port {name} cannot be opened: {problem}") from None
 
     def read(self) -> list[tuple[list[int], float]]:
         messages = []
         while len(messages) < _MOST_READ and (message := self._in.get_message()) is not None:
-            messages.append(message)
+            data, later = message
+            if data[0] == _PULSE:
+                self._carried += later
+                self._heard = time.monotonic()
+            else:
+                messages.append((data, later + self._carried))
+                self._carried = 0.0
+        if self._pulse is not None and (now := time.monotonic()) >= self._beat:
+            # However long this thread itself stood still, the next pulse is waited for.
+            if self._beat - self._heard > _SILENT:
+                raise OSError(f"{self.name} stands still")
+            self._beat = now + _PULSES
+            self._pulse.send_message([_PULSE])
         return messages
 
     def send(self, message: Sequence[int]) -> None:
@@ -154,12 +178,12 @@ class _RtConnection:
             raise OSError(f"{self.name} cannot be sent to: {problem}") from None
 
     def close(self) -> None:
-        for side in (self._in, self._out):
+        for side in (self._pulse, self._in, self._out):
             if side is not None:
                 with suppress(self._error, RuntimeError):
                     side.close_port()
                 side.delete()
-        self._in = self._out = None
+        self._in = self._out = self._pulse = None
 
 
 def _hush_jack() -> None:

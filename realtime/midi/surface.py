@@ -116,7 +116,12 @@ class Surface:
         for name, connection in self._wanted.items():
             if connection is None:
                 continue
-            for data, later in connection.read():
+            try:
+                coming = connection.read()
+            except OSError:
+                self._lose(name)
+                continue
+            for data, later in coming:
                 stamp = self._stamp(name, later)
                 if data and data[0] in _CLOCK:
                     self._hear_clock(data[0], data[1] | data[2] << 7 if len(data) > 2 else 0, stamp)
@@ -241,10 +246,9 @@ class Surface:
             return
         for message in self._feedback.take(now, self._mapper.shown):
             for name, connection in self._wanted.items():
-                if connection is None:
-                    continue
                 try:
-                    connection.send(message)
+                    if connection is not None:
+                        connection.send(message)
                 except OSError:
                     self._lose(name)
 
@@ -259,9 +263,9 @@ class Surface:
         if not missing:
             return
         if not there:
-            # What is left of a server that has gone must go before anything new is made.
+            # The way to the system may be to one that has gone.
             self._empty += 1
-            if self._empty % _EMPTY == 1 and not any(self._wanted.values()):
+            if self._empty % _EMPTY == 0 and not any(self._wanted.values()):
                 self._ports.reset()
         taken = {connection.name for connection in self._wanted.values() if connection is not None}
         for name in missing:
@@ -288,6 +292,8 @@ class Surface:
         if connection is not None:
             connection.close()
         if not any(self._wanted.values()):
+            # What is left of a server that has gone must go before anything new is made.
+            self._ports.reset()
             self._apply(self._mapper.release())
         self._miss(name)
         self._tell_state()
