@@ -31,6 +31,10 @@ def _shared(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _map_option(parser) -> None:
+    parser.add_argument("--midi-map", type=Path, metavar="FILE", help="MIDI map (default: midi.toml among your settings)")
+
+
 def _live_options(parser: argparse.ArgumentParser) -> None:
     sound = parser.add_argument_group("sound")
     sound.add_argument(
@@ -95,6 +99,11 @@ def _live_options(parser: argparse.ArgumentParser) -> None:
         metavar="ADDRESS",
         help="with --osc-host: listen only to these addresses and networks, such as 192.168.1.0/24, and to this machine",
     )
+    control.add_argument(
+        "--midi", action="append", default=[], metavar="PORT",
+        help="MIDI controller, by part of its port's name; may be repeated (`midi` lists the ports)",
+    )
+    _map_option(control)
     view = control.add_mutually_exclusive_group()
     view.add_argument("--window", action="store_true", help="insist on the window")
     view.add_argument("--no-window", action="store_true", help="stay in the terminal")
@@ -188,6 +197,10 @@ def _parser() -> argparse.ArgumentParser:
     osc = commands.add_parser("osc", help="print the whole OSC address space")
     osc.add_argument("--model", default=DEFAULT_MODEL, metavar="NAME_OR_FILE", help="separator whose stems are meant")
     osc.add_argument("--markdown", action="store_true", help="as a table in Markdown")
+
+    midi = commands.add_parser("midi", help="list the MIDI ports, and what moves what")
+    midi.add_argument("--model", default=DEFAULT_MODEL, metavar="NAME_OR_FILE", help="separator whose stems are meant")
+    _map_option(midi)
     return parser
 
 
@@ -195,7 +208,7 @@ def _live(options: argparse.Namespace) -> int:
     from rich.console import Console
 
     from realtime.errors import HostError
-    from realtime.host import Host, OscAddress, has_display, open_window
+    from realtime.host import Host, MidiPorts, OscAddress, has_display, open_window
     from realtime.library import find_separator
     from realtime.mix import Mix
     from realtime.plan import Plan
@@ -227,8 +240,15 @@ def _live(options: argparse.Namespace) -> int:
     osc = OscAddress(options.osc_host, options.osc_port, tuple(options.osc_allow))
     windowed = options.window or (has_display() and not options.no_window)
     with Console(stderr=True).status("starting, and measuring how long a hop takes here...") as status:
-        show = not windowed and options.preset is None and not options.gestures
-        host = Host(plan, osc, options.preset, show, status.update, options.gestures)
+        host = Host(
+            plan,
+            osc,
+            options.preset,
+            show=not windowed and options.preset is None and not options.gestures,
+            say=status.update,
+            midi=MidiPorts(tuple(options.midi), options.midi_map),
+            gestures=options.gestures,
+        )
     for note in host.notes:
         print(f"note: {note}", file=sys.stderr)
     window = open_window(osc) if windowed else None
@@ -389,6 +409,16 @@ def _osc(options: argparse.Namespace) -> int:
     return 0
 
 
+def _midi(options: argparse.Namespace) -> int:
+    from realtime.library import find_separator
+    from realtime.midi.listing import listing
+    from realtime.separator import Separator
+
+    separator = Separator.load(find_separator(options.model))
+    print(listing(separator.metadata.stems, options.midi_map))
+    return 0
+
+
 def _bench(options: argparse.Namespace) -> int:
     from realtime.bench import Request, bench
     from realtime.library import find_separator
@@ -428,6 +458,7 @@ def main(arguments: list[str] | None = None) -> int:
         "bench": _bench,
         "soak": _soak,
         "osc": _osc,
+        "midi": _midi,
     }
     try:
         from realtime.errors import HostError

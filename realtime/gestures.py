@@ -16,6 +16,7 @@ from realtime.gesturefile import SUFFIX, check_name, is_name, names_in, read_ges
 from realtime.state import Change, ControlState, Message
 from realtime.turn import Anchor, Turn
 
+ADDRESSES = tuple(f"/gesture/{name}" for name in ("play", "record", "stop", "loop", "speed"))
 # Changes are scheduled this many seconds before they are due, and looked for every so many.
 HORIZON = 0.3
 _BEAT = 0.1

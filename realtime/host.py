@@ -10,17 +10,23 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from realtime.changes import Notice
-from realtime.control import Value
+from realtime.control import Refused, Value
 from realtime.demo import SHOW
 from realtime.gesturefile import find_gesture, read_gesture
-from realtime.gestures import Gestures
+from realtime.gestures import ADDRESSES, Gestures
 from realtime.infos import infos
 from realtime.library import find_separator, list_separators
+from realtime.midi import surface
+from realtime.midi.map import default_path, read_map
+from realtime.midi.ports import ports_of
+from realtime.midi.surface import Surface
 from realtime.osc import OscServer
 from realtime.plan import Plan, Started, Wish
 from realtime.remote import Automatic, DeviceState, Ended, RemoteEngine
 from realtime.separator import Separator
 from realtime.state import Change, ControlState
+from realtime.tempo import tempo
+from realtime.tempo.tempo import Tempo
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,14 @@ class OscAddress:
     host: str = "127.0.0.1"
     port: int = 9000
     allow: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class MidiPorts:
+    """Parts of the names of the controllers' ports, and the file of their map; None for the usual one."""
+
+    names: tuple[str, ...] = ()
+    map: Path | None = None
 
 
 class Host:
@@ -46,6 +60,7 @@ class Host:
         preset: str | None = None,
         show: bool = False,
         say: Callable[[str], object] = lambda sentence: None,
+        midi: MidiPorts = MidiPorts(),
         gestures: Sequence[str] = (),
     ) -> None:
         self._plan = plan
@@ -63,6 +78,14 @@ class Host:
         for each in read:
             # The sound begins with it, rather than going there.
             self.state.apply([Change(each.gesture.opening(self.state))])
+        self.gestures = Gestures(self.state, lambda text: self.state.set_info("/notice", text))
+        link.carries_out |= dict.fromkeys(ADDRESSES, self.gestures.ask)
+        self.tempo = Tempo(self.state.clock, self.state.set_info)
+        self.state.quantiser = self.tempo.quantiser
+        link.carries_out |= dict.fromkeys(tempo.ADDRESSES, self.tempo.change)
+        # Before the port: what is wrong with the map or the package ends the start.
+        midi_map = read_map(midi.map or default_path(), self.state.controls, midi.map is not None) if midi.names else None
+        midi_ports = ports_of(midi.names) if midi.names else None
         self.server = OscServer(self.state, osc.host, osc.port, allow=osc.allow)
         given = self.state.mix
         try:
@@ -71,8 +94,12 @@ class Host:
             self.server.close()
             raise
         link.engine = self.engine
-        link.gestures = self.gestures = Gestures(self.state, lambda text: self.state.set_info("/notice", text))
         self.gestures.start()
+        self.surface: Surface | None = None
+        if midi_map is not None and midi_ports is not None:
+            path = midi.map or default_path()
+            self.surface = Surface(self.state, *midi_ports, path, midi_map, self.tempo.hear)
+            link.carries_out |= dict.fromkeys(surface.ADDRESSES, self.surface.change)
         # What was asked for during the start has gone nowhere; and more may come while it is handed on.
         while given != (now := self.state.mix):
             self.engine.submit(now, None)
@@ -104,6 +131,7 @@ class Host:
 
     def tick(self) -> None:
         """Play the demo's script of presets as far as the music has come."""
+        self.tempo.beat()
         snapshot = self.engine.telemetry()
         if snapshot is None:
             return
@@ -114,7 +142,10 @@ class Host:
         """Stop the sound and the server; return how the run ended."""
         self.gestures.close()
         ended = self.engine.stop()
+        if self.surface is not None:
+            self.surface.close()
         self.server.close()
+        self.tempo.close()
         return ended
 
 
@@ -123,13 +154,13 @@ class _LateLink:
 
     def __init__(self, state: Callable[[], ControlState]) -> None:
         self.engine: RemoteEngine | None = None
-        self.gestures: Gestures | None = None
+        # By address, what carries out the choices and actions that are not the engine's.
+        self.carries_out: dict[str, Callable[[str, Value | None], object]] = dict.fromkeys(surface.ADDRESSES, _no_midi)
         self._state = state
 
     def change(self, address: str, value: Value | None) -> None:
-        if address.startswith("/gesture/"):
-            if self.gestures is not None:
-                self.gestures.ask(address, value)
+        if address in self.carries_out:
+            self.carries_out[address](address, value)
             return
         if address == "/mode/auto":
             self._state().set_info(address, value)
@@ -150,6 +181,10 @@ class _LateLink:
 
     def telemetry(self):
         return self.engine.telemetry() if self.engine is not None else None
+
+
+def _no_midi(address: str, value: Value) -> None:
+    raise Refused(address, "MIDI is off: start the host with --midi PORT (`run_live.py midi` lists the ports)")
 
 
 def has_display() -> bool:

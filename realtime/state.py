@@ -17,6 +17,7 @@ from realtime.mix import Mix
 from realtime.patterns import WILD
 from realtime.presets import presets_for
 from realtime.telemetry import Telemetry
+from realtime.tempo.quantiser import Quantiser
 from realtime.turn import Turn
 
 # Seconds before its due time that a change goes to the engine, so that it lands on its sample.
@@ -44,7 +45,10 @@ class Link(Protocol):
         """Return the latest snapshot; None if not running."""
 
     def change(self, address: str, value: Value | None) -> None:
-        """Carry out a choice, or an action (None: its argument is left out); what runs then is set by `set_info`."""
+        """Carry out a choice, or an action, whose value is its first argument, "" where it takes none and None where it is left out.
+
+        What runs then is set by `ControlState.set_info`.
+        """
 
 
 class Message(NamedTuple):
@@ -95,6 +99,8 @@ class ControlState:
         self.link = link
         self.controls = controls_for(stems, attends, models)
         self.late = 0
+        # Where what has no time of its own may have to wait for a beat.
+        self.quantiser: Quantiser | None = None
         self._presets = presets_for(stems)
         self._stem_addresses = [(f"/stem/{stem}/gain", f"/stem/{stem}/mute", f"/stem/{stem}/solo") for stem in stems]
         self.clock = clock
@@ -202,24 +208,23 @@ class ControlState:
             later = [c for c in accepted if c.messages and c.due is not None and c.due > now]
             self._check_schedule(later, now)
             self._advance(now)
-            for change in accepted:
-                if change.messages:
-                    told = replace(change, due=max(now, change.due or now))
-                    for listener in self._listeners:
-                        listener(told)
             for change in later:
+                self._tell(change)
                 self._arrivals += 1
                 heapq.heappush(self._waiting, _Scheduled(change.due, self._arrivals, change.messages, by=change.by))
                 self._waiting_messages += len(change.messages)
             self._advance(now)
             for change in accepted:
-                if change.messages and (change.due is None or change.due <= now):
+                if change.due is None and self.quantiser is not None and self.quantiser.hold(change.messages, now):
+                    self._advance(now)
+                elif change.messages and (change.due is None or change.due <= now):
                     self.late += change.due is not None and change.by is None
+                    self._tell(replace(change, due=now))
                     self._take(self.after(self._values, self._left(change.messages, now, change.by)))
                     self.link.submit(self._mix_of(self._values), None)
                     self._submit_from(0)
             for address, values in chain.from_iterable(choices):
-                self.link.change(address, values[0])
+                self.link.change(address, values[0] if values else "")
 
     def advance(self) -> float | None:
         """Hand over and apply what has come due; return the seconds to the next call, None if nothing waits."""
@@ -230,6 +235,8 @@ class ControlState:
             if self._waiting:
                 due = self._waiting[0].due
                 times.append(due - AHEAD if due - AHEAD > now else due)
+            if self.quantiser is not None and (due := self.quantiser.due(now)) is not None:
+                times.append(due - AHEAD)
             return max(0.0, min(times) - now) if times else None
 
     def _accepted(self, message: Message) -> Message:
@@ -249,6 +256,10 @@ class ControlState:
     def _settings(self, change: Change) -> Change:
         return replace(change, messages=tuple(m for m in change.messages if self.controls[m.address].kind == "setting"))
 
+    def _tell(self, change: Change) -> None:
+        for listener in self._listeners:
+            listener(change)
+
     def _check_schedule(self, changes: list[Change], now: float) -> None:
         for change in changes:
             if change.due > now + FURTHEST:
@@ -265,6 +276,12 @@ class ControlState:
             )
 
     def _advance(self, now: float) -> None:
+        if self.quantiser is not None and (beat := self.quantiser.take(now, now + AHEAD)) is not None:
+            due, messages = beat
+            self._tell(Change(messages, max(now, due)))
+            self._arrivals += 1
+            heapq.heappush(self._waiting, _Scheduled(due, self._arrivals, messages))
+            self._waiting_messages += len(messages)
         while self._waiting:
             first = self._waiting[0]
             at = None
