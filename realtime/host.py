@@ -106,6 +106,7 @@ class Host:
             given = now
         started = self.engine.started
         self._hear(started)
+        self.notices = (*started.notices, *(midi_map.problems if midi_map is not None else ()))
         self._hear(self.engine.device_state)
         self.state.set_info("/mode/auto", int(plan.automatic))
         for path, each in zip(paths, read, strict=True):

@@ -63,7 +63,7 @@ class RtPorts:
         try:
             import rtmidi
         except ImportError:
-            raise HostError("MIDI needs the midi extra: pip install 'lasaft-live[midi]'") from None
+            raise HostError("MIDI needs the midi extra: pip install -e '.[midi]'") from None
         self._rtmidi = rtmidi
         if jack or (sys.platform == "linux" and not Path("/dev/snd/seq").exists()):
             self._api = rtmidi.API_UNIX_JACK

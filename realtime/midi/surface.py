@@ -64,8 +64,6 @@ class Surface:
         self._empty = 0
         self._failed = False
         self._use(midi_map)
-        for problem in midi_map.problems:
-            self._note(problem)
         state.watch(self._note_changed)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="midi", daemon=True)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from realtime.errors import HostError
 from realtime.tempo.grid import Grid
 
-_INSTALL = "pip install 'lasaft-live[link]'"
+_INSTALL = "pip install -e '.[link]'"
 
 
 class LinkClock:
