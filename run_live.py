@@ -56,6 +56,12 @@ def _live_options(parser: argparse.ArgumentParser) -> None:
         "--stems", type=Path, metavar="DIR", help="write the separated stems of the run here (null device only)"
     )
     sound.add_argument(
+        "--record-to",
+        type=Path,
+        metavar="DIR",
+        help="record mixture, master and stems of the whole run to a folder in this one, on any device",
+    )
+    sound.add_argument(
         "--run",
         choices=("single", "stems"),
         help="one pass under the condition, or all stems mixed by gains (default: stems where there are several)",
@@ -259,6 +265,7 @@ def _live(options: argparse.Namespace) -> int:
             say=status.update,
             midi=MidiPorts(tuple(options.midi), options.midi_map),
             gestures=options.gestures,
+            record_to=options.record_to,
             discovery=discovery,
         )
     for note in host.notes:
@@ -269,7 +276,7 @@ def _live(options: argparse.Namespace) -> int:
         window.terminate()
     if ended.telemetry is not None:
         print(status_line(ended.telemetry))
-    for file in ended.files:
+    for file in (*ended.files, *host.recorder.folders):
         print(f"wrote {file}")
     if ended.failure:
         raise HostError(ended.failure)

@@ -228,6 +228,28 @@ def controls_for(
         ),
         Control("/gesture/names", "info", "s", "names of the gestures at hand, between commas", default=("",)),
         Control("/gesture/state", "info", "s", "what is recorded and played, between commas", default=("",)),
+        Control(
+            "/record", "choice", description="records from now on, to a folder of its own; 0 ends the take", tags="i",
+            range=(0, 1), default=(0,),
+        ),
+        *(
+            Control(f"/record/{kind}", "choice", description=f"the next take holds {what}", tags="i", range=(0, 1), default=(1,))
+            for kind, what in (
+                ("mixture", "the input, aligned"), ("master", "the mix"), ("stems", "each stem, where they run as stems"),
+            )
+        ),
+        Control(
+            "/record/folder", "choice", "s", "where takes go, a whole path; empty: LaSAFT Live in the user's music folder",
+            default=("",),
+        ),
+        Control(
+            "/record/format", "choice", "s", "files of the next take; FLAC is made of WAV once the take has ended",
+            default=("wav",), choices=("wav", "flac"),
+        ),
+        Control("/record/state", "info", "s", "off, recording, finishing, or stopped: and why", default=("off",)),
+        Control("/record/seconds", "info", "f", "length of the take so far", unit="s", default=(0.0,)),
+        Control("/record/lost", "info", "f", "what of it the disk was too slow for; silent there", unit="s", default=(0.0,)),
+        Control("/record/take", "info", "s", "folder of the take", default=("",)),
         Control("/notice", "info", "s", "what the host last had to say", default=("",)),
         Control("/stems", "info", "s" * count, "names of the stems", default=tuple(stems)),
         Control("/presets", "info", "s" * len(presets), "names of the presets", default=presets),

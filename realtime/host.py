@@ -23,6 +23,8 @@ from realtime.midi.ports import ports_of
 from realtime.midi.surface import Surface
 from realtime.osc import OscServer
 from realtime.plan import Plan, Started, Wish
+from realtime.recorder import ADDRESSES as RECORDING
+from realtime.recorder import Recorder
 from realtime.remote import Automatic, DeviceState, Ended, RemoteEngine
 from realtime.separator import Separator
 from realtime.state import Change, ControlState
@@ -64,6 +66,7 @@ class Host:
     """Starts everything `plan` says; with `show`, the demo song plays through its script of presets.
 
     `gestures`, names or files, play from where the sound begins; `notes` are what was wrong in them, a sentence each.
+    What goes in and out is recorded to a folder in `record_to`.
     `say` hears what a start takes its time for; `discovery` None keeps the host to itself. Raises HostError with what is
     wrong and allowed.
     """
@@ -78,6 +81,7 @@ class Host:
         discovery: Discovery | None = None,
         midi: MidiPorts = MidiPorts(),
         gestures: Sequence[str] = (),
+        record_to: Path | None = None,
     ) -> None:
         self._plan = plan
         separator = Separator.load(plan.separator)
@@ -99,6 +103,8 @@ class Host:
         self.tempo = Tempo(self.state.clock, self.state.set_info)
         self.state.quantiser = self.tempo.quantiser
         link.carries_out |= dict.fromkeys(tempo.ADDRESSES, self.tempo.change)
+        self.recorder = Recorder(self.state, lambda: None if link.engine is None else link.engine.taps)
+        link.carries_out |= dict.fromkeys(RECORDING, self.recorder.change)
         # Before the port: what is wrong with the map or the package ends the start.
         midi_map = read_map(midi.map or default_path(), self.state.controls, midi.map is not None) if midi.names else None
         midi_ports = ports_of(midi.names) if midi.names else None
@@ -129,6 +135,9 @@ class Host:
         self._hear(started)
         self.notices = (*started.notices, *(midi_map.problems if midi_map is not None else ()))
         self._hear(self.engine.device_state)
+        if record_to is not None:
+            self.state.set_info("/record/folder", str(record_to.expanduser().absolute()))
+            self.recorder.start(whole=True)
         self.state.set_info("/mode/auto", int(plan.automatic))
         for path, each in zip(paths, read, strict=True):
             self.gestures.play_with_sound(path.stem, each.gesture)
@@ -164,6 +173,7 @@ class Host:
         """Stop the sound and the server; return how the run ended."""
         self.gestures.close()
         ended = self.engine.stop()
+        self.recorder.close()
         if self.surface is not None:
             self.surface.close()
         self._close_servers()

@@ -191,6 +191,7 @@ class _Life:
         self.process = context.Process(target=_main, args=arguments, name="engine", daemon=True)
         self.process.start()
         theirs.close()
+        self.taps: Taps | None = None
         self.view: View | None = None
         self._segment: Segment | None = None
         self._tape: Tape | None = None
@@ -198,7 +199,7 @@ class _Life:
     def take(self, shared: _Shared) -> None:
         """Take the memory, open the files, and say so."""
         self._segment = Segment.take(self._name)
-        taps = Taps(shared.layout, self._segment.buf)
+        self.taps = taps = Taps(shared.layout, self._segment.buf)
         self.view = View(taps)
         if shared.recording is not None:
             self._tape = Tape(shared.recording, taps)
@@ -212,6 +213,7 @@ class _Life:
             problem, self._tape = self._tape.problem, None
         if self.view is not None:
             self.view.close()
+        self.taps = None
         if self._segment is None:
             Segment.remove(self._name)
         else:
@@ -292,6 +294,11 @@ class RemoteEngine:
     def pid(self) -> int:
         """Process id of the engine; another one after a device has gone."""
         return self._life.process.pid
+
+    @property
+    def taps(self) -> Taps | None:
+        """What can be seen of the run; others after a device has gone, None once it is over."""
+        return self._life.taps
 
     # The link.
 

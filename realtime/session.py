@@ -153,13 +153,13 @@ class Session:
             notices.append(self.stream.bridge.notice)
         # What to record, by whoever reads the stream's taps; None for nothing.
         self.recording: Recording | None = None
+        # A recording may begin at any time.
+        capacity = capacity_for(RECORDED, max(rate, engine_rate), engine.step)
+        layout = replace(self.stream.taps.layout, capacity=capacity)
+        if plan.record:
+            layout = replace(layout, heard=channels, heard_capacity=capacity_for(RECORDED, rate, block))
+        self.stream.use(Taps(layout))
         if plan.record or plan.stems:
-            layout = self.stream.taps.layout
-            if plan.record:
-                layout = replace(layout, heard=channels, heard_capacity=capacity_for(RECORDED, rate, block))
-            if plan.stems:
-                layout = replace(layout, capacity=capacity_for(RECORDED, engine_rate, engine.step))
-            self.stream.use(Taps(layout))
             names = engine.names if run == "stems" else ("master",)
             self.recording = Recording(plan.record, rate, plan.stems, engine_rate, names, self._frames)
         self.started = Started(

@@ -298,7 +298,8 @@ class Stream:
             left_out = self.chain.skip(block)
             self.hops += left_out
             self.misses += left_out
-            self._count()
+            # The mixture stays whole.
+            self._tap(block, False)
             return True
         begun = time.perf_counter()
         before = self.chain.valid_from

@@ -95,6 +95,11 @@ class TrackReader:
         self._at = 0
         self.lost = 0
 
+    def skip(self, behind: int) -> None:
+        """Leave out what was written, but for the last `behind` samples; it does not count as lost."""
+        head = load_acquire(self._words, _HEAD)
+        self._at = max(self._at, head - min(behind, self._trusted // 2))
+
     def read(self, most: int | None = None) -> list[Stretch]:
         """Return what was written since the last call, in order; at most `most` samples of it."""
         head = load_acquire(self._words, _HEAD)

@@ -18,7 +18,8 @@ CHUNK = 1 << 16
 _SHORT = re.compile(r"^\s*(?:data|SSND)\s*:\s*(\d+) \(should be (\d+)\)", re.MULTILINE)
 # Streamed WAV files carry a placeholder instead of a length.
 _PLACEHOLDER = 0xFFFFFF00
-_AUTO_DOWNGRADE = 0x1210  # libsndfile's SFC_RF64_AUTO_DOWNGRADE
+# libsndfile's SFC_RF64_AUTO_DOWNGRADE and SFC_UPDATE_HEADER_NOW.
+_AUTO_DOWNGRADE, _UPDATE_HEADER = 0x1210, 0x1060
 
 
 class FileSource:
@@ -111,10 +112,8 @@ class FileSink:
             self._file = soundfile.SoundFile(self.path, "w", rate, channels, "FLOAT", format="RF64")
         except (soundfile.SoundFileError, OSError) as problem:
             raise HostError(f"{self.path} cannot be written ({problem}); choose a folder you may write to.") from None
-        try:
-            soundfile._snd.sf_command(self._file._file, _AUTO_DOWNGRADE, soundfile._ffi.NULL, 1)
-        except AttributeError:
-            pass  # stays RF64, which is valid at any length
+        # Where that cannot be, it stays RF64, which is valid at any length.
+        self._command(_AUTO_DOWNGRADE, 1)
 
     def write(self, block: np.ndarray) -> None:
         """Append `block`. Raises HostError where the disk refuses."""
@@ -122,6 +121,17 @@ class FileSink:
             self._file.write(block)
         except (soundfile.SoundFileError, OSError) as problem:
             raise HostError(f"writing {self.path} failed ({problem}); the recording ends here.") from None
+
+    def update(self) -> None:
+        """Write the length so far into the header: from here on, the file opens however its writer ends."""
+        self._command(_UPDATE_HEADER, 0)
+
+    def _command(self, command: int, value: int) -> None:
+        # soundfile itself has no name for it.
+        try:
+            soundfile._snd.sf_command(self._file._file, command, soundfile._ffi.NULL, value)
+        except AttributeError:
+            pass
 
     def close(self) -> None:
         """Finish the file. Raises HostError where the disk refuses."""

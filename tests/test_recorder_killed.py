@@ -1,0 +1,65 @@
+"""A real recording that is killed: its files open, and are whole to within a second."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import soundfile
+from conftest import ROOT
+from playing import noise, residual_db
+from test_recorder import read
+from test_stream import free_port
+
+from realtime.take import CHANGES
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
+@pytest.mark.parametrize("victim", ["control", "engine"])
+def test_a_recording_that_is_killed_opens_and_is_whole_to_within_a_second(identity, tmp_path, victim):
+    song = noise(44100 * 10)
+    soundfile.write(tmp_path / "song.wav", song, 44100, "FLOAT")
+    port, takes = free_port(), tmp_path / "takes"
+    code = (
+        "import sys, time\n"
+        "from pathlib import Path\n"
+        "from realtime.host import Host, OscAddress\n"
+        "from realtime.mix import Mix\n"
+        "from realtime.plan import Plan\n"
+        "if __name__ == '__main__':\n"
+        "    separator, song, takes, port = sys.argv[1:]\n"
+        "    plan = Plan(Path(separator), Mix(()), device='null', run='stems', source=song, realtime=False)\n"
+        "    host = Host(plan, OscAddress(port=int(port)), record_to=Path(takes))\n"
+        "    while True:\n"
+        "        snapshot = host.engine.telemetry()\n"
+        "        print(host.engine.pid, time.time(), snapshot.position if snapshot else 0, flush=True)\n"
+        "        time.sleep(0.02)\n"
+    )
+    script = tmp_path / "record.py"
+    script.write_text(code)
+    command = [sys.executable, str(script), str(identity), str(tmp_path / "song.wav"), str(takes), str(port)]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    try:
+        for line in process.stdout:
+            engine, _, position = line.split()
+            if int(position) > 2 * 44100:
+                break
+        os.kill(process.pid if victim == "control" else int(engine), signal.SIGKILL)
+        if victim == "engine":
+            time.sleep(1)
+    finally:
+        process.kill()
+        process.wait()
+    (folder,) = takes.iterdir()
+    lengths = set()
+    for name in ("mixture", "master"):
+        found = read(folder / f"{name}.wav")
+        lengths.add(len(found))
+        assert len(found) > int(position) - 44100
+        assert residual_db(found, song[: len(found)]) < -60, name
+    assert len(lengths) == 1
+    assert "/preset" in (folder / CHANGES).read_text()
