@@ -90,6 +90,9 @@ def _live_options(parser: argparse.ArgumentParser) -> None:
         help="ask the system neither for real-time priority nor to keep the host in memory",
     )
     control = parser.add_argument_group("control")
+    begin = control.add_mutually_exclusive_group()
+    begin.add_argument("--scene", metavar="NAME", help="begin as this scene says; other options go before what it says")
+    begin.add_argument("--restore", action="store_true", help="begin as the host stood when it last ended")
     control.add_argument("--preset", metavar="NAME", help="preset to start with, e.g. acapella")
     _gesture_option(control, "play this gesture from where the sound begins")
     control.add_argument(
@@ -142,6 +145,8 @@ def _parser() -> argparse.ArgumentParser:
         prog="run_live.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     _shared(parser)
+    # A scene may name one.
+    parser.set_defaults(model=None)
     _live_options(parser)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
 
@@ -228,6 +233,8 @@ def _live(options: argparse.Namespace) -> int:
     from realtime.library import find_separator
     from realtime.mix import Mix
     from realtime.plan import Plan
+    from realtime.scene import Wanted, wanted
+    from realtime.scenes import open_last, open_scene
     from realtime.terminal import status_line, watch
 
     if options.block not in (None, 0) and not 32 <= options.block <= 4096:
@@ -236,14 +243,18 @@ def _live(options: argparse.Namespace) -> int:
         raise HostError(f"--rate {options.rate}: a device rate has 8000 to 384000 Hz")
     if options.channels < 1:
         raise HostError(f"--channels {options.channels}: a stream has at least one channel")
+    scene = open_scene(options.scene) if options.scene else open_last() if options.restore else None
+    chosen, problems = Wanted(), ()
+    if scene is not None:
+        chosen, problems = wanted(scene, options.model or DEFAULT_MODEL)
     plan = Plan(
-        separator=find_separator(options.model),
+        separator=find_separator(options.model or chosen.model or DEFAULT_MODEL),
         mix=Mix(()),
-        latency=options.latency,
-        run=options.run,
-        device=options.device,
+        latency=options.latency or chosen.mode,
+        run=options.run or chosen.run,
+        device=options.device if options.device is not None else chosen.device,
         rate=options.rate,
-        block=options.block,
+        block=options.block if options.block is not None else chosen.block,
         channels=options.channels,
         source=options.input,
         record=options.record,
@@ -261,14 +272,16 @@ def _live(options: argparse.Namespace) -> int:
             plan,
             osc,
             options.preset,
-            show=not windowed and options.preset is None and not options.gestures,
+            show=not windowed and options.preset is None and not options.gestures and scene is None,
             say=status.update,
             midi=MidiPorts(tuple(options.midi), options.midi_map),
             gestures=options.gestures,
             record_to=options.record_to,
+            scene=scene,
+            keep_last=True,
             discovery=discovery,
         )
-    for note in host.notes:
+    for note in (*problems, *host.notes):
         print(f"note: {note}", file=sys.stderr)
     window = open_window(osc) if windowed else None
     ended = watch(host)

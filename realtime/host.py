@@ -26,6 +26,9 @@ from realtime.plan import Plan, Started, Wish
 from realtime.recorder import ADDRESSES as RECORDING
 from realtime.recorder import Recorder
 from realtime.remote import Automatic, DeviceState, Ended, RemoteEngine
+from realtime.scene import Scene
+from realtime.scenes import ADDRESSES as SCENES
+from realtime.scenes import Scenes
 from realtime.separator import Separator
 from realtime.state import Change, ControlState
 from realtime.tempo import tempo
@@ -66,7 +69,8 @@ class Host:
     """Starts everything `plan` says; with `show`, the demo song plays through its script of presets.
 
     `gestures`, names or files, play from where the sound begins; `notes` are what was wrong in them, a sentence each.
-    What goes in and out is recorded to a folder in `record_to`.
+    What goes in and out is recorded to a folder in `record_to`. It begins as `scene` says, but for what runs, which is
+    in `plan`; with `keep_last`, how it stands is kept for the next start.
     `say` hears what a start takes its time for; `discovery` None keeps the host to itself. Raises HostError with what is
     wrong and allowed.
     """
@@ -82,6 +86,8 @@ class Host:
         midi: MidiPorts = MidiPorts(),
         gestures: Sequence[str] = (),
         record_to: Path | None = None,
+        scene: Scene | None = None,
+        keep_last: bool = False,
     ) -> None:
         self._plan = plan
         separator = Separator.load(plan.separator)
@@ -90,6 +96,9 @@ class Host:
         meta = separator.metadata
         models = sorted({*list_separators(), meta.name})
         self.state = ControlState(meta.stems, link, attends=separator.attends, models=models)
+        self.scenes = Scenes(self.state, plan, lambda text: self._hear(Notice(text)))
+        link.carries_out |= dict.fromkeys(SCENES, self.scenes.change)
+        left_out = () if scene is None else self.scenes.apply(scene, choices=False)
         if preset is not None:
             self.state.set("/preset", preset)
         paths = [find_gesture(name) for name in gestures]
@@ -135,6 +144,11 @@ class Host:
         self._hear(started)
         self.notices = (*started.notices, *(midi_map.problems if midi_map is not None else ()))
         self._hear(self.engine.device_state)
+        if scene is not None:
+            left_out += self.scenes.choose(scene, running=False)
+        self.notices += left_out
+        # A start that fails is nothing to go back to.
+        self.scenes.keep_last = keep_last
         if record_to is not None:
             self.state.set_info("/record/folder", str(record_to.expanduser().absolute()))
             self.recorder.start(whole=True)
@@ -174,6 +188,7 @@ class Host:
         self.gestures.close()
         ended = self.engine.stop()
         self.recorder.close()
+        self.scenes.close()
         if self.surface is not None:
             self.surface.close()
         self._close_servers()

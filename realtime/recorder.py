@@ -13,6 +13,7 @@ from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 from platformdirs import user_music_dir
 
 from realtime.aligned import Aligned, common_positions
@@ -20,6 +21,7 @@ from realtime.control import Refused, Value
 from realtime.errors import HostError
 from realtime.state import Change, ControlState
 from realtime.take import Take, new_folder
+from realtime.tape import make_folder
 from realtime.taps import Counts, Description, Taps
 from realtime.track import Stretch, TrackReader
 
@@ -177,6 +179,7 @@ class Recorder:
     def _record(self, order: _Order, takes: list[Take]) -> None:
         reel: _Reel | None = None
         parts, lost = count(1), 0.0
+        make_folder(order.parent)
         try:
             while True:
                 stopping = self._stop.wait(_BEAT if takes else _SOON)
@@ -246,13 +249,13 @@ class _Reel:
             self._input.skip(round(2 * self._rate))
         self._aligned = Aligned(input_rate, self._engine_rate, begin, taps.layout.channels)
         self._origin = counts.origin
-        self._generation = counts.generation
+        # What is being written, and of which generation the last sound was.
+        self._described, self._generation = description, -1
         self._at = begin
         # Nothing from this position on is written.
         self._end: int | None = None
         self._missing = 0
         self._take: Take | None = None
-        self._open(description, begin)
 
     @property
     def lost(self) -> float:
@@ -263,8 +266,9 @@ class _Reel:
         """Write what there is of all of them."""
         while self._step():
             pass
-        self._write_down()
-        self._take.update()
+        if self._take is not None:
+            self._write_down()
+            self._take.update()
 
     def play_out(self, until: float, taps: Callable[[], Taps | None]) -> None:
         """Go on until what was taken in by `until`, seconds since 1970, has come out, and no longer than that should take."""
@@ -286,7 +290,8 @@ class _Reel:
             pass
         self._aligned.finish()
         self._drain(final=True)
-        self._write_down()
+        if self._take is not None:
+            self._write_down()
         self._close()
 
     def abandon(self) -> None:
@@ -315,35 +320,38 @@ class _Reel:
             self._add(self._pending.popleft())
 
     def _add(self, stretch: Stretch) -> None:
-        if stretch.generation != self._generation:
-            self._generation = stretch.generation
-            description = self.taps.description(stretch.generation)
-            if description is not None and self._kept(description) != self._names:
-                begin = max(self._at, stretch.position)
-                self._silence(begin)
-                self._close()
-                self._open(description, begin)
         last = stretch.sound.shape[1]
         if self._end is not None:
             last = min(last, self._end - stretch.position)
         first = max(0, self._at - stretch.position)
         if last <= first:
             return
+        if stretch.generation != self._generation:
+            self._generation = stretch.generation
+            described = self.taps.description(stretch.generation) or self._described
+            if self._take is not None and self._kept(described) != self._kept(self._described):
+                self._silence(stretch.position)
+                self._close()
+            self._described = described
         self._silence(stretch.position)
         sounds = stretch.sound[:, first:last]
         mixture = self._aligned.take(self._at + last - first)
-        rows = [mixture if name == "mixture" else sounds[row] for name, row in self._names.items()]
-        self._take.write(rows, last - first)
-        self._at += last - first
+        rows = [mixture if name == "mixture" else sounds[row] for name, row in self._kept(self._described).items()]
+        self._write(rows, last - first)
 
     def _silence(self, until: int) -> None:
         """Write what there is of the input up to position `until`, and silence for the rest."""
         while self._at < until:
             size = min(_MOST, until - self._at)
             mixture = self._aligned.take(self._at + size)
-            self._take.write([mixture if name == "mixture" else None for name in self._names], size)
-            self._at += size
+            self._write([mixture if name == "mixture" else None for name in self._kept(self._described)], size)
             self._missing += size
+
+    def _write(self, rows: list[np.ndarray | None], size: int) -> None:
+        if self._take is None:
+            self._open()
+        self._take.write(rows, size)
+        self._at += size
 
     def _kept(self, description: Description) -> dict[str, int]:
         """Return the names of the files, and which row of the output each takes; the mixture takes none."""
@@ -357,8 +365,8 @@ class _Reel:
             names |= {name if name not in ("mixture", "master") else f"stem-{name}": row for row, name in enumerate(stems, 1)}
         return names
 
-    def _open(self, description: Description, begin: int) -> None:
-        self._names = self._kept(description)
+    def _open(self) -> None:
+        description, begin = self._described, self._at
         part = next(self._parts)
         wall = self._origin + begin / self._engine_rate
         folder = new_folder(self._order.parent, self._order.wall if part == 1 else wall, part)
@@ -366,7 +374,7 @@ class _Reel:
         values = self._order.values if part == 1 else self._order.now()
         # What has taken over says so only after a while.
         values = values | {"/run": ("stems" if description.names else "single",)}
-        self._take = Take(folder, tuple(self._names), self._engine_rate, channels, wall, values)
+        self._take = Take(folder, tuple(self._kept(description)), self._engine_rate, channels, wall, values)
         self._begin = begin
         self._takes.append(self._take)
 

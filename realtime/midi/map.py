@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import tomllib
@@ -16,6 +15,7 @@ from realtime.control import Control, Refused, shown
 from realtime.errors import HostError
 from realtime.midi.entry import ACTIONS, Entry, action_for, gradual, mappable, needs_value
 from realtime.midi.source import ENCODINGS, KINDS, Source
+from realtime.toml import bare, literal
 
 HEADING = """\
 # LaSAFT Live: what moves what over MIDI. docs/control/midi.md says what may stand here.
@@ -165,8 +165,8 @@ def entry_text(entry: Entry) -> str:
         for name in ("low", "high", "step", "takeover", "feedback")
         if getattr(entry, name) != getattr(plain, name)
     }
-    rows = [f"{name} = {_literal(value)}" for name, value in fields.items() if value is not None]
-    rows += [f"{_bare(name)} = {_literal(value)}" for name, value in entry.extra.items()]
+    rows = [f"{name} = {literal(value)}" for name, value in fields.items() if value is not None]
+    rows += [f"{bare(name)} = {literal(value)}" for name, value in entry.extra.items()]
     return "\n".join(["[[map]]", *rows]) + "\n"
 
 
@@ -290,23 +290,3 @@ def _gap(text: str) -> str:
     while count and (not rows[count - 1].strip() or rows[count - 1].lstrip().startswith("#")):
         count -= 1
     return "".join(rows[count:])
-
-
-def _bare(key: str) -> str:
-    return key if re.fullmatch(r"[\w-]+", key, re.ASCII) else json.dumps(key)
-
-
-def _literal(value: object) -> str:
-    """Return `value`, one that tomllib reads, as TOML."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        # Of JSON's escapes TOML lacks none; a lone DEL is the one it wants escaped.
-        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-    if isinstance(value, float):
-        return repr(value)
-    if isinstance(value, list):
-        return "[" + ", ".join(_literal(item) for item in value) + "]"
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{_bare(key)} = {_literal(item)}" for key, item in value.items()) + "}"
-    return str(value)
