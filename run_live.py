@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 DEFAULT_MODEL = "lasaft-live"
@@ -268,19 +269,30 @@ def _live(options: argparse.Namespace) -> int:
     discovery = None if options.no_oscquery else Discovery(options.oscquery_port)
     windowed = options.window or (has_display() and not options.no_window)
     with Console(stderr=True).status("starting, and measuring how long a hop takes here...") as status:
-        host = Host(
-            plan,
-            osc,
-            options.preset,
-            show=not windowed and options.preset is None and not options.gestures and scene is None,
-            say=status.update,
-            midi=MidiPorts(tuple(options.midi), options.midi_map),
-            gestures=options.gestures,
-            record_to=options.record_to,
-            scene=scene,
-            keep_last=True,
-            discovery=discovery,
-        )
+
+        def start(plan: Plan) -> Host:
+            return Host(
+                plan,
+                osc,
+                options.preset,
+                show=not windowed and options.preset is None and not options.gestures and scene is None,
+                say=status.update,
+                midi=MidiPorts(tuple(options.midi), options.midi_map),
+                gestures=options.gestures,
+                record_to=options.record_to,
+                scene=scene,
+                keep_last=True,
+                discovery=discovery,
+            )
+
+        try:
+            host = start(plan)
+        except HostError as problem:
+            if options.device is not None or chosen.device is None:
+                raise
+            # The scene may be of another stage; without its device, there is the usual one.
+            problems += (f"{scene.title}, device: {problem}; the usual device is tried",)
+            host = start(replace(plan, device=None))
     for note in (*problems, *host.notes):
         print(f"note: {note}", file=sys.stderr)
     window = open_window(osc) if windowed else None

@@ -93,7 +93,7 @@ class Engine:
 
     `step` samples go in at a time. After `process`: `master` [step, channels] are finished samples,
     `tail` [synthesis - hop, channels] what is already known behind them (weighted by `tail_weights`),
-    `stems` [streams, step, channels] and `dry` [step, channels] their parts. Positions count input
+    `stems` [streams, step, channels] and `dry` [step, channels] their parts, `stem_tails` those of the tail. Positions count input
     samples; where the signal ends at one, `ends_at` says so, and what follows it must be silence.
     """
 
@@ -129,13 +129,13 @@ class Engine:
         self.dry = np.zeros((step, channels), np.float32)
         self.stems = np.zeros((self.streams, step, channels), np.float32)
         self.fill_gain = 0.0
-        self._stem_tails = np.zeros((self.streams, rest, channels), np.float32)
+        self.stem_tails = np.zeros((self.streams, rest, channels), np.float32)
         self._dry_tail = np.zeros((rest, channels), np.float32)
         self._weights = self.weights.astype(np.float32)[:, None]
         self._shaped_dry = np.zeros((rest, channels), np.float32)
         # The same memory, a row a stream.
         self._flat_stems = self.stems.reshape(self.streams, -1)
-        self._flat_tails = self._stem_tails.reshape(self.streams, -1)
+        self._flat_tails = self.stem_tails.reshape(self.streams, -1)
         self._flat_master, self._flat_tail = self.master.reshape(-1), self.tail.reshape(-1)
         self._sum = np.zeros((step, channels), np.float32)
         self._part = np.zeros((step, channels), np.float32)
@@ -255,10 +255,10 @@ class Engine:
             final, tail = lane.final, lane.synthesis.tail
             if self._spread and lane_index == len(self._lanes) - 1:
                 np.mean(final, axis=1, out=self.stems[:, :, channel])
-                np.mean(tail, axis=1, out=self._stem_tails[:, :, channel])
+                np.mean(tail, axis=1, out=self.stem_tails[:, :, channel])
             else:
                 self.stems[:, :, channel] = final[:, place]
-                self._stem_tails[:, :, channel] = tail[:, place]
+                self.stem_tails[:, :, channel] = tail[:, place]
             past = lane.analysis.last(size, self.lookahead)[place]
             self.dry[:, channel] = past[:step]
             self._dry_tail[:, channel] = past[step:]
@@ -290,7 +290,7 @@ class Engine:
         shaped_dry = self._shaped_dry
         np.multiply(self._dry_tail, self._weights, out=shaped_dry)
         if gains[streams]:
-            self.tail += gains[streams] * (shaped_dry - self._stem_tails.sum(0))
+            self.tail += gains[streams] * (shaped_dry - self.stem_tails.sum(0))
         if gains[-1] != 1:
             self.tail *= gains[-1]
             self.tail += (1 - gains[-1]) * shaped_dry

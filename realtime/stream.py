@@ -15,6 +15,7 @@ from realtime.chain import Native, Resampled, Stretch
 from realtime.latency import Latency
 from realtime.mix import Mix, Schedule
 from realtime.priority import PRIORITY, raise_priority
+from realtime.seam import Result, Seam
 from realtime.separator import flush_denormals
 from realtime.successor import Successor
 from realtime.taps import SEEN, Description, Layout, Taps, capacity_for
@@ -85,6 +86,9 @@ class Stream:
         # Results before this position are not missed: another chain has published them.
         self._own_from = 0
         self._successor: Successor | None = None
+        # Where the taps go over from the engine before, and up to where they have been written.
+        self._seam: Seam | None = None
+        self._tapped = 0
         self._blend: tuple[int, np.ndarray, np.ndarray] | None = None
         self._install(chain, latency, 0)
         engine = chain.engine
@@ -215,12 +219,18 @@ class Stream:
             return
         # Two separators differ: the one fades out on its overlap-add tail, under which the other comes in.
         self._blend, self._own_from = bridge.tail(), bridge.published
-        following.chain.engine.follow(self.engine)
+        engine = following.chain.engine
+        engine.follow(self.engine)
+        alike = (self.engine.run, self.engine.names, self.engine.channels) == (engine.run, engine.names, engine.channels)
+        self._seam = Seam(self._tapped, self.engine, alike)
         bridge.shape(following.chain.rise, following.chain.tail_weights)
         self._install(following.chain, following.latency, following.read)
         self.describe()
         for stretch in following.stretches:
             self._publish(stretch)
+        for result in following.results:
+            if result.start + len(result.master) > self._tapped:
+                self._tap_result(result)
         self._successor = None
 
     def _blended(self, start: int, block: np.ndarray) -> np.ndarray:
@@ -355,8 +365,19 @@ class Stream:
         elif mixed:
             taps.input.write(start, taps.generation, engine.dry)
         if mixed:
-            taps.output.write(start, taps.generation, engine.master, engine.stems if engine.run == "stems" else None)
+            self._tap_result(Result(start, engine.master, engine.stems))
         self._count()
+
+    def _tap_result(self, result: Result) -> None:
+        if self._seam is not None:
+            if result.start >= self._seam.end:
+                self._seam = None
+            elif result.start + len(result.master) > self._seam.at:
+                result = self._seam.over(result)
+        self._tapped = max(self._tapped, result.start + len(result.master))
+        self.taps.output.write(
+            result.start, self.taps.generation, result.master, result.stems if self.engine.run == "stems" else None
+        )
 
     def _count(self) -> None:
         self.taps.count(

@@ -11,6 +11,7 @@ from realtime.chain import Native, Resampled, Stretch, chain_for
 from realtime.engine import Engine
 from realtime.errors import HostError
 from realtime.latency import Latency
+from realtime.seam import Result
 from realtime.separator import flush_denormals
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ class Successor:
     latency: Latency
     read: int
     stretches: tuple[Stretch, ...]
+    # The same as the engine gave it, for the taps.
+    results: tuple[Result, ...] = ()
 
 
 def successor(stream: Stream, engine: Engine, latency: Latency) -> Successor:
@@ -55,16 +58,23 @@ def successor(stream: Stream, engine: Engine, latency: Latency) -> Successor:
         )
     stream.tell_mixes(chain)
     feed = stream.feed_for(chain)
-    read, kept, stretches = base, 0, deque()
+    read, kept, stretches, results = base, 0, deque(), deque()
+    from_base = round(base * engine.rate / rate)
     for _ in range(_PATIENCE * max(1, past // chain.quantum)):
         if bridge.available() - read < 2 * chain.quantum:
-            return Successor(chain, latency, read, tuple(stretches))
+            return Successor(chain, latency, read, tuple(stretches), tuple(results))
         block = feed.take(read)
         if block is None:
             break
         read += chain.quantum
         begun = time.perf_counter()
-        for stretch in chain.feed(block):
+        before = chain.valid_from
+        found = chain.feed(block)
+        if found and chain.valid_from == before:
+            results.append(Result(from_base + engine.start, engine.master.copy(), engine.stems.copy()))
+            if engine.step * len(results) > _KEPT + engine.step:
+                results.popleft()
+        for stretch in found:
             stretches.append(stretch.copy())
             kept += len(stretch.block)
         while stretches and kept - len(stretches[0].block) > _KEPT:

@@ -230,7 +230,8 @@ def test_what_the_command_line_says_goes_before_the_scene(folder, identity, monk
     asked = {}
 
     def host(plan: Plan, *arguments, **more) -> None:
-        asked.update(more, plan=plan)
+        asked.setdefault("plan", plan)
+        asked.update(more)
         raise HostError("far enough")
 
     monkeypatch.setattr("realtime.host.Host", host)
@@ -241,6 +242,20 @@ def test_what_the_command_line_says_goes_before_the_scene(folder, identity, monk
     assert asked["keep_last"]
     assert run_live.main(["--no-window", "--scene", "none"]) == 1
     assert "there is no scene 'none'" in capsys.readouterr().err
+
+
+def test_a_device_that_a_scene_names_and_that_is_not_there_gives_way_to_the_usual_one(folder, identity, monkeypatch):
+    write_scene(last_path(), {"model": str(identity), "device": "gone"}, {})
+    devices = []
+
+    def host(plan: Plan, *arguments, **more) -> None:
+        devices.append(plan.device)
+        raise HostError("there is no such device")
+
+    monkeypatch.setattr("realtime.host.Host", host)
+    assert run_live.main(["--no-window", "--restore"]) == 1
+    assert run_live.main(["--no-window", "--restore", "--device", "mine"]) == 1
+    assert devices == ["gone", None, "mine"]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the folder is told by XDG_CONFIG_HOME")

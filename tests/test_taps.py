@@ -15,9 +15,10 @@ import numpy as np
 import pytest
 import soundfile
 from conftest import ROOT, STEMS
-from playing import noise, open_stream, play
+from playing import noise, open_stream, play, residual_db
 from test_stream import free_port
 
+from realtime.chain import chain_for
 from realtime.devices.file import FileSink
 from realtime.engine import Engine
 from realtime.errors import HostError
@@ -324,6 +325,28 @@ def test_when_another_run_takes_over_its_sound_goes_on_where_it_belongs_and_its_
     assert abs(following.position - (ended.position + ended.sound.shape[1])) <= 2 * step
     assert following.position + following.sound.shape[1] == stream.engine.start + stream.chain.base + step
     assert list(View(stream.taps).telemetry().meters) == ["input", "output", *STEMS]
+
+
+@pytest.mark.parametrize("names", [("low", "safe", "extreme", "low"), ("extreme", "lower")])
+def test_what_is_tapped_has_neither_gap_nor_step_where_another_mode_takes_over(identity, names):
+    separator = Separator.load(identity)
+    modes = separator.metadata.modes
+    audio = noise(24000)
+    stream = open_stream(separator, modes[names[0]], Mix((1.0,)), reserve=1024)
+    reader, sound, whole = TrackReader(stream.taps.output), [], np.zeros((2, 24000 * len(names), 2), np.float32)
+    for name in names:
+        if name is not names[0] or sound:
+            engine = Engine(separator, modes[name], 2, "stems", Mix((1.0,)))
+            stream.succeed(successor(stream, engine, chain_for(engine, 44100).latency(128, 1024)))
+        sound.append(audio)
+        play(stream, audio, 128)
+        for stretch in reader.read():
+            first = max(0, -stretch.position)
+            part = stretch.sound[:2, first:]
+            whole[:, stretch.position + first : stretch.position + first + part.shape[1]] = part
+    end = stream.engine.start + stream.chain.base
+    for row in whole:
+        assert residual_db(row[:end], np.concatenate(sound)[:end]) < -100
 
 
 # Recording.
