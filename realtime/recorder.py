@@ -213,6 +213,8 @@ class Recorder:
             if reel is not None:
                 reel.abandon()
             raise
+        if not takes:
+            self._tell({"/notice": "nothing was recorded: there was no sound meanwhile."})
         if lost:
             self._tell({"/notice": f"{lost:.1f} s were lost because the disk was too slow, and are silent in the take."})
 

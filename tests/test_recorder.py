@@ -280,6 +280,14 @@ def test_the_text_beside_the_files_has_every_change_with_its_sample(run):
 # What goes wrong.
 
 
+def test_a_take_without_any_sound_is_told_and_leaves_nothing(run):
+    run.taps = None
+    run.state.set("/record", 1)
+    run.state.set("/record", 0)
+    assert run.finish() == []
+    assert run.state.value("/notice")[0].startswith("nothing was recorded")
+
+
 def test_a_folder_that_cannot_be_written_stops_the_recording_with_a_notice(run, tmp_path):
     (tmp_path / "file").write_text("")
     run.state.set("/record/folder", str(tmp_path / "file" / "below"))
