@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Self
@@ -14,6 +15,8 @@ import soxr
 from realtime.errors import HostError
 
 CHUNK = 1 << 16
+# A disk with less room than this, in bytes, has refused a write for that reason.
+_FULL = 1 << 20
 # What libsndfile logs where a WAV or AIFF header promises more bytes than follow: "data : 100 (should be 60)".
 _SHORT = re.compile(r"^\s*(?:data|SSND)\s*:\s*(\d+) \(should be (\d+)\)", re.MULTILINE)
 # Streamed WAV files carry a placeholder instead of a length.
@@ -120,7 +123,9 @@ class FileSink:
         try:
             self._file.write(block)
         except (soundfile.SoundFileError, OSError) as problem:
-            raise HostError(f"writing {self.path} failed ({problem}); the recording ends here.") from None
+            # libsndfile does not say so itself.
+            reason = "the disk is full" if _room(self.path) < _FULL else problem
+            raise HostError(f"writing {self.path} failed ({reason}); the recording ends here.") from None
 
     def update(self) -> None:
         """Write the length so far into the header: from here on, the file opens however its writer ends."""
@@ -139,6 +144,13 @@ class FileSink:
             self._file.close()
         except (soundfile.SoundFileError, OSError) as problem:
             raise HostError(f"finishing {self.path} failed ({problem}); its end may be missing.") from None
+
+
+def _room(path: Path) -> int:
+    try:
+        return shutil.disk_usage(path.parent).free
+    except OSError:
+        return _FULL
 
 
 def _open(path: Path) -> soundfile.SoundFile:
