@@ -1,0 +1,156 @@
+"""What leaves on each pair of output channels: the engine's parts through a matrix whose entries glide."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from realtime.errors import HostError
+from realtime.mix import Ramps
+from realtime.outputs import DRY, FIXED, MASTER, REMAINDER, REMAINDER_PRE, Routes, columns
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The arrays in which an engine has the sound of a step, and of the tail behind it.
+
+    `master` and `dry` [step, channels], `stems` [streams, step, channels]; `tail`, `dry_tail` and `stem_tails` are the
+    same for what follows, weighted as overlap-add is. `named`: the streams are the stems by name.
+    """
+
+    master: np.ndarray
+    dry: np.ndarray
+    stems: np.ndarray
+    tail: np.ndarray
+    dry_tail: np.ndarray
+    stem_tails: np.ndarray
+    named: bool
+
+
+class Patchbay:
+    """Routes `parts` to `pairs` pairs: `block` [step, pairs x channels], `tail` behind it, and `fills` for a gap.
+
+    In a gap the master is filled with dry sound as ever, and dry sound goes on, also what the remainder has of it in
+    bypass; stems fade to silence on their overlap-add tail. A change of the matrix takes `rise` samples at least.
+    Raises HostError for a matrix of another shape.
+    """
+
+    def __init__(self, pairs: int, names: Sequence[str], parts: Parts, rise: int, routes: Routes = ()) -> None:
+        self.names, self.pairs = tuple(names), pairs
+        self._parts, self._rise, self._routes = parts, rise, routes
+        (step, channels), rest = parts.master.shape, len(parts.tail)
+        self._wide = len(columns(names))
+        if routes and (len(routes), len(routes[0])) != (pairs, self._wide):
+            raise HostError(f"a matrix of {len(routes)} pairs by {len(routes[0])} is not one of {pairs} by {self._wide}")
+        self._ramps = Ramps(np.array(routes, np.float64).reshape(-1) if routes else np.zeros(pairs * self._wide), step)
+        # What is heard while nothing moves; None while something does.
+        self._steady: list[tuple[int, int, float]] | None = None
+        self.block = np.zeros((step, pairs * channels), np.float32)
+        self.tail = np.zeros((rest, pairs * channels), np.float32)
+        self.fills = np.zeros(pairs * channels)
+        # Each pair in one piece, taken apart at the end: sums of interleaved sound take several times as long.
+        self._blocks = np.zeros((pairs, step, channels), np.float32)
+        self._tails = np.zeros((pairs, rest, channels), np.float32)
+        self._places = self.block.reshape(step, pairs, channels).transpose(1, 0, 2)
+        self._tail_places = self.tail.reshape(rest, pairs, channels).transpose(1, 0, 2)
+        self._fill_places = self.fills.reshape(pairs, channels)
+        self._part, self._tail_part = np.zeros((step, channels), np.float32), np.zeros((rest, channels), np.float32)
+        self._level = np.zeros(step, np.float32)
+        # Sound and tail of each column; those of stems that are not computed are not there.
+        self._columns = {MASTER: (parts.master, parts.tail), DRY: (parts.dry, parts.dry_tail)}
+        made = [REMAINDER, REMAINDER_PRE]
+        if parts.named:
+            count = len(self.names)
+            made += range(FIXED, FIXED + count)
+            for index in range(count):
+                self._columns[FIXED + count + index] = parts.stems[index], parts.stem_tails[index]
+        self._columns |= {each: (np.zeros_like(self._part), np.zeros_like(self._tail_part)) for each in made}
+
+    def aim(self, routes: Routes, samples: int) -> None:
+        """Move to `routes` within `samples`, from here on; an empty matrix leaves all as it is."""
+        if routes and routes != self._routes:
+            self._routes = routes
+            self._ramps.aim(np.array(routes).reshape(-1), max(samples, self._rise))
+
+    def run(self, start: int, end: int) -> None:
+        """Let samples `start`..`end` of the step go by."""
+        if end > start:
+            self._ramps.run(start, end)
+
+    def follow(self, other: Patchbay) -> None:
+        """Take over where the matrix of `other` is on its way, unless it is for other stems or pairs."""
+        if (self.names, self.pairs) == (other.names, other.pairs):
+            self._ramps.follow(other._ramps)
+            self._routes, self._steady = other._routes, None
+
+    def render(self, course: np.ndarray, now: np.ndarray, fill_gain: float) -> None:
+        """Route the step; `course` and `now` are the engine's: gains of its streams, of the remainder, and the wet share."""
+        heard, ramps = self._heard(), self._ramps
+        self._make({column for _, column, _ in heard}, course, now)
+        for array in (self._blocks, self._tails, self._fill_places):
+            array.fill(0)
+        for pair, column, gain in heard:
+            if column not in self._columns:
+                continue
+            sound, tail = self._columns[column]
+            level = gain if self._steady is not None else ramps.course[pair * self._wide + column][:, None]
+            np.multiply(sound, level, out=self._part)
+            self._blocks[pair] += self._part
+            np.multiply(tail, gain, out=self._tail_part)
+            self._tails[pair] += self._tail_part
+            if column == MASTER:
+                self._fill_places[pair] += gain * fill_gain
+            elif column == DRY:
+                self._fill_places[pair] += gain
+            elif column == REMAINDER:
+                self._fill_places[pair] += gain * (1 - now[-1])
+        self._places[:] = self._blocks
+        self._tail_places[:] = self._tails
+
+    def _heard(self) -> list[tuple[int, int, float]]:
+        """Return each pair, column and gain, at the end of the step, of what is heard in it."""
+        ramps = self._ramps
+        if not ramps.steady:
+            self._steady = None
+            heard = np.flatnonzero(ramps.course.any(axis=1)).tolist()
+        elif self._steady is not None:
+            return self._steady
+        else:
+            heard = np.flatnonzero(ramps.now).tolist()
+        entries = [(*divmod(index, self._wide), float(ramps.now[index])) for index in heard]
+        if ramps.steady:
+            self._steady = entries
+        return entries
+
+    def _make(self, wanted: set[int], course: np.ndarray, now: np.ndarray) -> None:
+        """Fill those of the `wanted` columns that the engine does not have itself."""
+        parts, level, wet = self._parts, self._level, course[-1]
+        if REMAINDER in wanted or REMAINDER_PRE in wanted:
+            rest, rest_tail = self._columns[REMAINDER_PRE]
+            np.sum(parts.stems, axis=0, out=rest)
+            np.subtract(parts.dry, rest, out=rest)
+            np.sum(parts.stem_tails, axis=0, out=rest_tail)
+            np.subtract(parts.dry_tail, rest_tail, out=rest_tail)
+        if REMAINDER in wanted:
+            # With the dry share of the master, so that the stems and it make up the master.
+            sound, tail = self._columns[REMAINDER]
+            np.multiply(course[-2], wet, out=level)
+            np.multiply(rest, level[:, None], out=sound)
+            np.multiply(rest_tail, float(now[-2] * now[-1]), out=tail)
+            np.subtract(1, wet, out=level)
+            if level.any():
+                np.multiply(parts.dry, level[:, None], out=self._part)
+                sound += self._part
+            if now[-1] != 1:
+                np.multiply(parts.dry_tail, float(1 - now[-1]), out=self._tail_part)
+                tail += self._tail_part
+        if not parts.named:
+            return
+        for index in range(len(self.names)):
+            if FIXED + index in wanted:
+                sound, tail = self._columns[FIXED + index]
+                np.multiply(course[index], wet, out=level)
+                np.multiply(parts.stems[index], level[:, None], out=sound)
+                np.multiply(parts.stem_tails[index], float(now[index] * now[-1]), out=tail)
