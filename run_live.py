@@ -46,6 +46,12 @@ def _live_options(parser: argparse.ArgumentParser) -> None:
         help="device block, 32 to 4096; 0 lets the device choose and vary (default: the hop, at most 512)",
     )
     sound.add_argument("--channels", type=int, default=2, metavar="N", help="channels in and out (default: 2)")
+    sound.add_argument(
+        "--outputs",
+        metavar="LIST",
+        help="what leaves on each pair of output channels, separated by commas: master, a stem, remainder, dry, cue or "
+        "none; a stem with :pre is taken before its fader (default: the master alone)",
+    )
     sound.add_argument("--input", metavar="FILE", help="play this file as the live source; `demo` for the demo song")
     sound.add_argument("--record", type=Path, metavar="WAV", help="write what is heard to this file (null device only)")
     sound.add_argument(
@@ -168,8 +174,13 @@ def _parser() -> argparse.ArgumentParser:
 
     osc = commands.add_parser("osc", help="print the whole OSC address space")
     osc.add_argument("--model", default=DEFAULT_MODEL, metavar="NAME_OR_FILE", help="separator whose stems are meant")
+    osc.add_argument("--outputs", metavar="LIST", help="what leaves on each output pair, for the controls of these")
     osc.add_argument("--markdown", action="store_true", help="as a table in Markdown")
     return parser
+
+
+def _outputs(options: argparse.Namespace) -> tuple[str, ...]:
+    return tuple(name.strip() for name in options.outputs.split(",")) if options.outputs else ()
 
 
 def _live(options: argparse.Namespace) -> int:
@@ -197,6 +208,7 @@ def _live(options: argparse.Namespace) -> int:
         rate=options.rate,
         block=options.block,
         channels=options.channels,
+        outputs=_outputs(options),
         source=options.input,
         record=options.record,
         stems=options.stems,
@@ -329,7 +341,7 @@ def _osc(options: argparse.Namespace) -> int:
     from realtime.separator import Separator
 
     separator = Separator.load(find_separator(options.model))
-    print(table_text(separator.metadata.stems, separator.attends, options.markdown))
+    print(table_text(separator.metadata.stems, separator.attends, options.markdown, _outputs(options)))
     return 0
 
 

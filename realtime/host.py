@@ -16,6 +16,7 @@ from realtime.demo import SHOW
 from realtime.infos import infos
 from realtime.library import find_separator, list_separators
 from realtime.osc import OscServer
+from realtime.outputs import watch_outputs
 from realtime.plan import Plan, Started, Wish
 from realtime.remote import Automatic, DeviceState, Ended, RemoteEngine
 from realtime.separator import Separator
@@ -66,11 +67,12 @@ class Host:
         link = _LateLink(lambda: self.state)
         meta = separator.metadata
         models = sorted({*list_separators(), meta.name})
-        self.state = ControlState(meta.stems, link, attends=separator.attends, models=models)
+        self.state = ControlState(meta.stems, link, attends=separator.attends, models=models, outputs=plan.outputs)
         if preset is not None:
             self.state.set("/preset", preset)
         self.server = OscServer(self.state, osc.host, osc.port, allow=osc.allow)
         given = self.state.mix
+        watch_outputs(self.state, lambda sentence: self._hear(Notice(sentence)))
         try:
             self.query = None if discovery is None else self._open_query(discovery)
         except BaseException:

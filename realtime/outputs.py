@@ -7,9 +7,13 @@ its stems have their columns; those that are not computed are silent.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from realtime.errors import HostError
+
+if TYPE_CHECKING:
+    from realtime.state import ControlState
 
 WIDTH = 2
 MOST = 32
@@ -30,8 +34,13 @@ def columns(stems: Sequence[str]) -> tuple[str, ...]:
 
 def sources(stems: Sequence[str]) -> tuple[str, ...]:
     """Return what a pair may be given, in the order of a menu, each once."""
-    heard = dict.fromkeys(("master", *stems, "remainder", "dry", "cue", *(stem + PRE for stem in stems)))
-    return (*heard, f"remainder{PRE}", "none")
+    before = (stem + PRE for stem in (*stems, "remainder"))
+    return tuple(dict.fromkeys(("master", *stems, "remainder", "dry", "cue", "none", *before)))
+
+
+def cues(stems: Sequence[str]) -> dict[str, str]:
+    """Return name -> OSC address of what can be cued."""
+    return {stem: f"/stem/{stem}/cue" for stem in stems} | {"dry": "/cue/dry"}
 
 
 def check_outputs(outputs: Sequence[str], stems: Sequence[str]) -> None:
@@ -51,6 +60,7 @@ def routes_for(
 
     `cued` are names of stems, and `dry`: their sum before the faders is the cue; where none is, the master is.
     """
+    # A stem that is called like something else stands behind it.
     where = {name: index for index, name in reversed(tuple(enumerate(columns(stems))))}
     heard = [where[name if name == "dry" else name + PRE] for name in cued] or [MASTER]
     rows = []
@@ -67,3 +77,24 @@ def wanted_stems(routes: Routes, stems: Sequence[str]) -> tuple[str, ...]:
     count = len(stems)
     heard = {column - FIXED for row in routes for column, gain in enumerate(row) if gain and column >= FIXED}
     return tuple(stem for index, stem in enumerate(stems) if heard & {index, index + count})
+
+
+def watch_outputs(state: ControlState, tell: Callable[[str], object]) -> None:
+    """Have `tell` hear which stems are silent on their pairs because they are not computed, whenever that changes."""
+    addresses, said = {"/run", *cues(state.stems).values()}, ()
+
+    def look(changed: set[str]) -> None:
+        nonlocal said
+        if not any(address in addresses or address.startswith("/output/") for address in changed):
+            return
+        single = state.value("/run") == ("single",)
+        silent = wanted_stems(state.mix.routes, state.stems) if single else ()
+        if silent and silent != said:
+            tell(
+                f"silent on the output pairs: {', '.join(silent)}; run as single, the separator gives no stems by "
+                "themselves, which /run stems does"
+            )
+        said = silent
+
+    if state.mix.routes:
+        state.watch(look)

@@ -50,7 +50,7 @@ def engine_for(path, mix: Mix, run="stems", mode="low") -> Engine:
 def test_each_pair_has_what_the_engine_has(four_stems):
     outputs = (*ALL, *(f"{stem}:pre" for stem in STEMS), "none", "cue")
     engine = engine_for(four_stems, routed(outputs, remainder=0.7))
-    for engine in step_by_step(engine, noise(6000)):
+    for _ in step_by_step(engine, noise(6000)):
         for index, gain in enumerate(GAINS):
             np.testing.assert_allclose(pair(engine.out, 1 + index), gain * engine.stems[index], atol=1e-7)
             assert np.array_equal(pair(engine.out, 7 + index), engine.stems[index])
@@ -64,7 +64,7 @@ def test_each_pair_has_what_the_engine_has(four_stems):
 def test_the_stems_and_the_remainder_sum_to_the_master_while_everything_moves(four_stems, wet):
     engine = engine_for(four_stems, routed(ALL, remainder=0.4))
     later = routed(ALL, gains=(0.1, 0.0, 1.0, 0.6), remainder=1.2, wet=wet, glide=0.02)
-    for engine in step_by_step(engine, noise(8000), {3001: later}):
+    for _ in step_by_step(engine, noise(8000), {3001: later}):
         for whole, (out, master) in enumerate(((engine.out, engine.master), (engine.out_tail, engine.tail))):
             total = sum(pair(out, number) for number in range(1, 6))
             # The tail knows only where the gains end.
@@ -80,7 +80,7 @@ def test_a_pair_is_the_same_whatever_is_on_the_others(four_stems):
 
 def test_the_cue_is_the_sum_of_what_is_cued_before_the_faders(four_stems):
     engine = engine_for(four_stems, routed(("master", "cue"), (0.0,) * 4, cued=("drums", "bass")))
-    for engine in step_by_step(engine, noise(4000)):
+    for _ in step_by_step(engine, noise(4000)):
         assert not engine.master.any()
         np.testing.assert_allclose(pair(engine.out, 1), engine.stems[1] + engine.stems[2], atol=1e-7)
     assert engine.stems.any()
@@ -90,7 +90,7 @@ def test_a_routing_changes_over_a_hop_at_least_from_its_sample_on(four_stems):
     audio, before, after = noise(8000), ("vocals:pre", "dry"), ("drums:pre", "none")
     mix, at = routed(before, glide=0.0), 3001
     engine, parts, wanted = engine_for(four_stems, mix), [], []
-    for engine in step_by_step(engine, audio, {at: routed(after, glide=0.0)}):
+    for _ in step_by_step(engine, audio, {at: routed(after, glide=0.0)}):
         parts.append(engine.out.copy())
         wanted.append([engine.stems[0].copy(), engine.stems[1].copy(), engine.dry.copy()])
     out, (first, second, dry) = np.concatenate(parts), (np.concatenate(each) for each in zip(*wanted, strict=True))
@@ -104,16 +104,16 @@ def test_the_level_of_a_pair_glides_and_is_its_own(four_stems):
     outputs = ("master", "master")
     engine = engine_for(four_stems, routed(outputs))
     parts = []
-    for engine in step_by_step(engine, noise(9000), {2000: routed(outputs, levels=(1.0, 0.25))}):
+    for _ in step_by_step(engine, noise(9000), {2000: routed(outputs, levels=(1.0, 0.25))}):
         assert np.array_equal(pair(engine.out, 0), engine.master)
-        parts.append((np.vdot(pair(engine.out, 1), engine.master) / max(1e-9, np.vdot(engine.master, engine.master))))
+        parts.append(np.vdot(pair(engine.out, 1), engine.master) / max(1e-9, np.vdot(engine.master, engine.master)))
     assert parts[-1] == pytest.approx(0.25, abs=1e-6)
     assert (np.diff(parts[3:]) < 1e-6).all()
 
 
 def test_in_single_stems_are_silent_and_the_remainder_is_what_was_not_taken(four_stems):
     engine = engine_for(four_stems, routed(("master", "vocals", "vocals:pre", "remainder:pre", "dry")), run="single")
-    for engine in step_by_step(engine, noise(4000)):
+    for _ in step_by_step(engine, noise(4000)):
         assert not engine.out[:, 2:6].any()
         np.testing.assert_allclose(pair(engine.out, 3), engine.dry - engine.stems[0], atol=1e-7)
     assert engine.master.any()
@@ -121,7 +121,7 @@ def test_in_single_stems_are_silent_and_the_remainder_is_what_was_not_taken(four
 
 def test_a_mix_without_routes_leaves_them_as_they_are(four_stems):
     engine = engine_for(four_stems, routed(("drums:pre",)))
-    for engine in step_by_step(engine, noise(4000), {1000: Mix((1.0,) * 4)}):
+    for _ in step_by_step(engine, noise(4000), {1000: Mix((1.0,) * 4)}):
         assert np.array_equal(engine.out, engine.stems[1])
 
 
