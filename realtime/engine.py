@@ -331,7 +331,7 @@ class Engine:
         if self._patchbay is None:
             self.fills.fill(self.fill_gain)
         else:
-            self._patchbay.render(course, now, self.fill_gain)
+            self._patchbay.render(course, now, steady, self.fill_gain)
 
     def warm_up(self, hops: int = 10) -> None:
         """Run the network on silence, so that the first hop of music is as quick as any; then start afresh."""

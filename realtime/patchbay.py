@@ -58,15 +58,16 @@ class Patchbay:
         self._fill_places = self.fills.reshape(pairs, channels)
         self._part, self._tail_part = np.zeros((step, channels), np.float32), np.zeros((rest, channels), np.float32)
         self._level = np.zeros(step, np.float32)
-        # Sound and tail of each column; those of stems that are not computed are not there.
+        # Sound and tail of each column, of a stem after its fader the tail before it; stems that are not computed have none.
         self._columns = {MASTER: (parts.master, parts.tail), DRY: (parts.dry, parts.dry_tail)}
-        made = [REMAINDER, REMAINDER_PRE]
+        count = len(self.names)
         if parts.named:
-            count = len(self.names)
-            made += range(FIXED, FIXED + count)
             for index in range(count):
-                self._columns[FIXED + count + index] = parts.stems[index], parts.stem_tails[index]
-        self._columns |= {each: (np.zeros_like(self._part), np.zeros_like(self._tail_part)) for each in made}
+                stem, tail = parts.stems[index], parts.stem_tails[index]
+                self._columns[FIXED + index] = np.zeros_like(stem), tail
+                self._columns[FIXED + count + index] = stem, tail
+        for column in (REMAINDER, REMAINDER_PRE):
+            self._columns[column] = np.zeros_like(self._part), np.zeros_like(self._tail_part)
 
     def aim(self, routes: Routes, samples: int) -> None:
         """Move to `routes` within `samples`, from here on; an empty matrix leaves all as it is."""
@@ -85,29 +86,48 @@ class Patchbay:
             self._ramps.follow(other._ramps)
             self._routes, self._steady = other._routes, None
 
-    def render(self, course: np.ndarray, now: np.ndarray, fill_gain: float) -> None:
-        """Route the step; `course` and `now` are the engine's: gains of its streams, of the remainder, and the wet share."""
-        heard, ramps = self._heard(), self._ramps
-        self._make({column for _, column, _ in heard}, course, now)
-        for array in (self._blocks, self._tails, self._fill_places):
-            array.fill(0)
+    def render(self, course: np.ndarray, now: np.ndarray, steady: bool, fill_gain: float) -> None:
+        """Route the step; `course` and `now` are the engine's: gains of its streams, of the remainder, and the wet share.
+
+        `steady`: none of these moves in it.
+        """
+        heard, ramps, parts = self._heard(), self._ramps, self._parts
+        # Where nothing moves at all, a stem after its fader is the one before it at another level.
+        still = steady and self._steady is not None
+        self._make({column for _, column, _ in heard}, course, now, still)
+        self._fill_places.fill(0)
+        filled = -1
         for pair, column, gain in heard:
-            if column not in self._columns:
-                continue
             sound, tail = self._columns[column]
-            level = gain if self._steady is not None else ramps.course[pair * self._wide + column][:, None]
-            np.multiply(sound, level, out=self._part)
-            self._blocks[pair] += self._part
-            np.multiply(tail, gain, out=self._tail_part)
-            self._tails[pair] += self._tail_part
-            if column == MASTER:
-                self._fill_places[pair] += gain * fill_gain
-            elif column == DRY:
-                self._fill_places[pair] += gain
-            elif column == REMAINDER:
-                self._fill_places[pair] += gain * (1 - now[-1])
+            index, share = column - FIXED, 1.0
+            if 0 <= index < len(self.names):
+                share = float(now[index] * now[-1])
+                sound = parts.stems[index] if still else sound
+            if self._steady is None:
+                level = ramps.course[pair * self._wide + column][:, None]
+            else:
+                level = gain * share if still else gain
+            if pair == filled:
+                np.multiply(sound, level, out=self._part)
+                self._blocks[pair] += self._part
+                np.multiply(tail, gain * share, out=self._tail_part)
+                self._tails[pair] += self._tail_part
+            else:
+                self._silence(filled + 1, pair)
+                np.multiply(sound, level, out=self._blocks[pair])
+                np.multiply(tail, gain * share, out=self._tails[pair])
+            filled = pair
+            fill = fill_gain if column == MASTER else 1.0 if column == DRY else 1 - now[-1] if column == REMAINDER else 0.0
+            if fill:
+                self._fill_places[pair] += gain * fill
+        self._silence(filled + 1, self.pairs)
         self._places[:] = self._blocks
         self._tail_places[:] = self._tails
+
+    def _silence(self, start: int, end: int) -> None:
+        if start < end:
+            self._blocks[start:end] = 0
+            self._tails[start:end] = 0
 
     def _heard(self) -> list[tuple[int, int, float]]:
         """Return each pair, column and gain, at the end of the step, of what is heard in it."""
@@ -120,11 +140,12 @@ class Patchbay:
         else:
             heard = np.flatnonzero(ramps.now).tolist()
         entries = [(*divmod(index, self._wide), float(ramps.now[index])) for index in heard]
+        entries = [entry for entry in entries if entry[1] in self._columns]
         if ramps.steady:
             self._steady = entries
         return entries
 
-    def _make(self, wanted: set[int], course: np.ndarray, now: np.ndarray) -> None:
+    def _make(self, wanted: set[int], course: np.ndarray, now: np.ndarray, still: bool) -> None:
         """Fill those of the `wanted` columns that the engine does not have itself."""
         parts, level, wet = self._parts, self._level, course[-1]
         if REMAINDER in wanted or REMAINDER_PRE in wanted:
@@ -136,21 +157,22 @@ class Patchbay:
         if REMAINDER in wanted:
             # With the dry share of the master, so that the stems and it make up the master.
             sound, tail = self._columns[REMAINDER]
-            np.multiply(course[-2], wet, out=level)
-            np.multiply(rest, level[:, None], out=sound)
+            if still:
+                np.multiply(rest, float(now[-2] * now[-1]), out=sound)
+            else:
+                np.multiply(course[-2], wet, out=level)
+                np.multiply(rest, level[:, None], out=sound)
             np.multiply(rest_tail, float(now[-2] * now[-1]), out=tail)
             np.subtract(1, wet, out=level)
-            if level.any():
+            if not still or level[0]:
                 np.multiply(parts.dry, level[:, None], out=self._part)
                 sound += self._part
             if now[-1] != 1:
                 np.multiply(parts.dry_tail, float(1 - now[-1]), out=self._tail_part)
                 tail += self._tail_part
-        if not parts.named:
+        if still or not parts.named:
             return
         for index in range(len(self.names)):
             if FIXED + index in wanted:
-                sound, tail = self._columns[FIXED + index]
                 np.multiply(course[index], wet, out=level)
-                np.multiply(parts.stems[index], level[:, None], out=sound)
-                np.multiply(parts.stem_tails[index], float(now[index] * now[-1]), out=tail)
+                np.multiply(parts.stems[index], level[:, None], out=self._columns[FIXED + index][0])
