@@ -92,7 +92,7 @@ def watch_outputs(state: ControlState, tell: Callable[[str], object]) -> None:
         if silent and silent != said:
             tell(
                 f"silent on the output pairs: {', '.join(silent)}; run as single, the separator gives no stems by "
-                "themselves, which /run stems does"
+                "themselves, which /run stems does."
             )
         said = silent
 
