@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from realtime.errors import HostError
-from realtime.mix import Ramps
 from realtime.outputs import DRY, FIXED, MASTER, REMAINDER, REMAINDER_PRE, Routes, columns
 
 
@@ -29,6 +28,55 @@ class Parts:
     named: bool
 
 
+class _Matrix:
+    """The entries, flat. Those that are heard move in straight lines, in memory that is there already."""
+
+    def __init__(self, values: np.ndarray, step: int) -> None:
+        self.now = np.array(values, np.float64)
+        self._target, self._slope, self._left = self.now.copy(), np.zeros_like(self.now), 0
+        self._steps = np.arange(1, step + 1, dtype=np.float32)
+        # Of the `heard` entries, their course over the step, float32 [entries, step]; good unless `steady`: nothing moved.
+        self.course = np.zeros((len(values), step), np.float32)
+        self.heard: list[int] = np.flatnonzero(self.now).tolist()
+        self.steady = True
+
+    def aim(self, target: np.ndarray, samples: int) -> None:
+        """Move to `target` within `samples`, from here on."""
+        self._target[:] = target
+        self._left = samples
+        self._slope[:] = (target - self.now) / samples
+        new = [entry for entry in np.flatnonzero(target).tolist() if entry not in self.heard]
+        self.course[new] = 0
+        self.heard += new
+
+    def run(self, start: int, end: int) -> None:
+        """Let samples `start`..`end` of the step go by."""
+        moving = min(end - start, self._left)
+        self.steady = not moving and end - start == len(self._steps)
+        if self.steady:
+            return
+        for entry in self.heard:
+            path = self.course[entry, start : start + moving]
+            np.multiply(self._steps[:moving], float(self._slope[entry]), out=path)
+            path += float(self.now[entry])
+        if moving:
+            self._left -= moving
+            self.now[:] = self._target if self._left == 0 else self.now + moving * self._slope
+        for entry in self.heard:
+            self.course[entry, start + moving : end] = self.now[entry]
+
+    def settle(self) -> None:
+        """Leave out what is heard no more."""
+        self.heard = np.flatnonzero(self.now).tolist()
+
+    def follow(self, other: _Matrix) -> None:
+        """Go on where `other` is, to where it goes."""
+        self.now[:], self._target[:], self._slope[:] = other.now, other._target, other._slope
+        self._left, self.heard = other._left, other.heard.copy()
+        for entry in self.heard:
+            self.course[entry] = self.now[entry]
+
+
 class Patchbay:
     """Routes `parts` to `pairs` pairs: `block` [step, pairs x channels], `tail` behind it, and `fills` for a gap.
 
@@ -44,7 +92,7 @@ class Patchbay:
         self._wide = len(columns(names))
         if routes and (len(routes), len(routes[0])) != (pairs, self._wide):
             raise HostError(f"a matrix of {len(routes)} pairs by {len(routes[0])} is not one of {pairs} by {self._wide}")
-        self._ramps = Ramps(np.array(routes, np.float64).reshape(-1) if routes else np.zeros(pairs * self._wide), step)
+        self._matrix = _Matrix(np.array(routes).reshape(-1) if routes else np.zeros(pairs * self._wide), step)
         # What is heard while nothing moves; None while something does.
         self._steady: list[tuple[int, int, float]] | None = None
         self.block = np.zeros((step, pairs * channels), np.float32)
@@ -73,17 +121,17 @@ class Patchbay:
         """Move to `routes` within `samples`, from here on; an empty matrix leaves all as it is."""
         if routes and routes != self._routes:
             self._routes = routes
-            self._ramps.aim(np.array(routes).reshape(-1), max(samples, self._rise))
+            self._matrix.aim(np.array(routes).reshape(-1), max(samples, self._rise))
 
     def run(self, start: int, end: int) -> None:
         """Let samples `start`..`end` of the step go by."""
         if end > start:
-            self._ramps.run(start, end)
+            self._matrix.run(start, end)
 
     def follow(self, other: Patchbay) -> None:
         """Take over where the matrix of `other` is on its way, unless it is for other stems or pairs."""
         if (self.names, self.pairs) == (other.names, other.pairs):
-            self._ramps.follow(other._ramps)
+            self._matrix.follow(other._matrix)
             self._routes, self._steady = other._routes, None
 
     def render(self, course: np.ndarray, now: np.ndarray, steady: bool, fill_gain: float) -> None:
@@ -91,7 +139,7 @@ class Patchbay:
 
         `steady`: none of these moves in it.
         """
-        heard, ramps, parts = self._heard(), self._ramps, self._parts
+        heard, matrix, parts = self._heard(), self._matrix, self._parts
         # Where nothing moves at all, a stem after its fader is the one before it at another level.
         still = steady and self._steady is not None
         self._make({column for _, column, _ in heard}, course, now, still)
@@ -104,7 +152,7 @@ class Patchbay:
                 share = float(now[index] * now[-1])
                 sound = parts.stems[index] if still else sound
             if self._steady is None:
-                level = ramps.course[pair * self._wide + column][:, None]
+                level = matrix.course[pair * self._wide + column][:, None]
             else:
                 level = gain * share if still else gain
             if pair == filled:
@@ -131,17 +179,16 @@ class Patchbay:
 
     def _heard(self) -> list[tuple[int, int, float]]:
         """Return each pair, column and gain, at the end of the step, of what is heard in it."""
-        ramps = self._ramps
-        if not ramps.steady:
+        matrix = self._matrix
+        if not matrix.steady:
             self._steady = None
-            heard = np.flatnonzero(ramps.course.any(axis=1)).tolist()
         elif self._steady is not None:
             return self._steady
         else:
-            heard = np.flatnonzero(ramps.now).tolist()
-        entries = [(*divmod(index, self._wide), float(ramps.now[index])) for index in heard]
+            matrix.settle()
+        entries = [(*divmod(entry, self._wide), float(matrix.now[entry])) for entry in sorted(matrix.heard)]
         entries = [entry for entry in entries if entry[1] in self._columns]
-        if ramps.steady:
+        if matrix.steady:
             self._steady = entries
         return entries
 

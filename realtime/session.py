@@ -333,7 +333,8 @@ class Session:
         try:
             return PortAudioDevice(plan.device, plan.rate, None if plan.block == 0 else block, plan.lines)
         except HostError as problem:
-            if plan.device is not None:
+            # Outputs that are asked for are no matter of course.
+            if plan.device is not None or plan.outputs:
                 raise
             notices.append(
                 f"no sound device ({str(problem).splitlines()[0].split(';')[0]}): running on the clock alone, without sound."
