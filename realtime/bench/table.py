@@ -113,7 +113,7 @@ def _osc(osc: OscFigures) -> Table:
 def _tagged(tagged: TagFigures) -> Table:
     residual = "-" if tagged.residual_ms is None else f"{tagged.residual_ms:.3f}"
     return Table(
-        title=f"Time-tagged OSC, {tagged.mode} {tagged.run}",
+        title=f"OSC with time tags, {tagged.mode} {tagged.run}",
         head=("bundles", "heard", "late", "jitter RMS ms", "jitter max ms", "residual told ms", "drift ppm"),
         rows=(
             (
