@@ -71,7 +71,7 @@ $(RUN): pyproject.toml | $(VENV)
 	@.ci/debian-packages libportaudio2
 	@rm -f .venv/made-cpu .venv/made-gpu
 	@if $(PIP) show -q $(OTHER) 2>/dev/null; then $(PIP) uninstall -y onnxruntime onnxruntime-gpu; fi
-	$(PIP) install -e ".[$(RUNTIME)]"
+	$(PIP) install -e ".[$(RUNTIME),oscquery]"
 	@touch $@
 
 $(GUI): pyproject.toml | $(RUN)

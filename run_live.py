@@ -104,6 +104,16 @@ def _live_options(parser: argparse.ArgumentParser) -> None:
         help="MIDI controller, by part of its port's name; may be repeated (`midi` lists the ports)",
     )
     _map_option(control)
+    query = control.add_mutually_exclusive_group()
+    query.add_argument(
+        "--oscquery-port",
+        type=int,
+        metavar="PORT",
+        help="TCP port that controllers learn the controls from (default: the one after OSC's, or any that is free)",
+    )
+    query.add_argument(
+        "--no-oscquery", action="store_true", help="neither describe the controls nor announce the host on the network"
+    )
     view = control.add_mutually_exclusive_group()
     view.add_argument("--window", action="store_true", help="insist on the window")
     view.add_argument("--no-window", action="store_true", help="stay in the terminal")
@@ -208,7 +218,7 @@ def _live(options: argparse.Namespace) -> int:
     from rich.console import Console
 
     from realtime.errors import HostError
-    from realtime.host import Host, MidiPorts, OscAddress, has_display, open_window
+    from realtime.host import Discovery, Host, MidiPorts, OscAddress, has_display, open_window
     from realtime.library import find_separator
     from realtime.mix import Mix
     from realtime.plan import Plan
@@ -238,6 +248,7 @@ def _live(options: argparse.Namespace) -> int:
         realtime=options.realtime,
     )
     osc = OscAddress(options.osc_host, options.osc_port, tuple(options.osc_allow))
+    discovery = None if options.no_oscquery else Discovery(options.oscquery_port)
     windowed = options.window or (has_display() and not options.no_window)
     with Console(stderr=True).status("starting, and measuring how long a hop takes here...") as status:
         host = Host(
@@ -248,9 +259,8 @@ def _live(options: argparse.Namespace) -> int:
             say=status.update,
             midi=MidiPorts(tuple(options.midi), options.midi_map),
             gestures=options.gestures,
+            discovery=discovery,
         )
-    for note in host.notes:
-        print(f"note: {note}", file=sys.stderr)
     window = open_window(osc) if windowed else None
     ended = watch(host)
     if window is not None:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from realtime.changes import Notice
 from realtime.control import Refused, Value
@@ -28,6 +29,9 @@ from realtime.state import Change, ControlState
 from realtime.tempo import tempo
 from realtime.tempo.tempo import Tempo
 
+if TYPE_CHECKING:
+    from realtime.oscquery.server import OscQueryServer
+
 
 @dataclass(frozen=True)
 class OscAddress:
@@ -46,11 +50,22 @@ class MidiPorts:
     map: Path | None = None
 
 
+@dataclass(frozen=True)
+class Discovery:
+    """That controllers find the host and its controls: OSCQuery on TCP `port`, announced on zeroconf.
+
+    None takes the port after OSC's, or any free one where that is taken.
+    """
+
+    port: int | None = None
+
+
 class Host:
     """Starts everything `plan` says; with `show`, the demo song plays through its script of presets.
 
-    `gestures`, names or files, play from where the sound begins; `notes` are what was wrong in them, a sentence each.
-    `say` hears what a start takes its time for. Raises HostError with what is wrong and allowed.
+    `gestures`, names or files, play from where the sound begins.
+    `say` hears what a start takes its time for; `discovery` None keeps the host to itself. Raises HostError with what is
+    wrong and allowed.
     """
 
     def __init__(
@@ -62,6 +77,7 @@ class Host:
         say: Callable[[str], object] = lambda sentence: None,
         midi: MidiPorts = MidiPorts(),
         gestures: Sequence[str] = (),
+        discovery: Discovery | None = None,
     ) -> None:
         self._plan = plan
         separator = Separator.load(plan.separator)
@@ -74,7 +90,6 @@ class Host:
             self.state.set("/preset", preset)
         paths = [find_gesture(name) for name in gestures]
         read = [read_gesture(path, self.state) for path in paths]
-        self.notes = tuple(each.notice for each in read if each.notice)
         for each in read:
             # The sound begins with it, rather than going there.
             self.state.apply([Change(each.gesture.opening(self.state))])
@@ -89,9 +104,14 @@ class Host:
         self.server = OscServer(self.state, osc.host, osc.port, allow=osc.allow)
         given = self.state.mix
         try:
-            self.engine = RemoteEngine(replace(plan, mix=given), say, self._hear, lambda: self.state.mix)
+            self.query = None if discovery is None else self._open_query(discovery)
         except BaseException:
             self.server.close()
+            raise
+        try:
+            self.engine = RemoteEngine(replace(plan, mix=given), say, self._hear, lambda: self.state.mix)
+        except BaseException:
+            self._close_servers()
             raise
         link.engine = self.engine
         self.gestures.start()
@@ -106,7 +126,8 @@ class Host:
             given = now
         started = self.engine.started
         self._hear(started)
-        self.notices = (*started.notices, *(midi_map.problems if midi_map is not None else ()))
+        broken = tuple(each.notice for each in read if each.notice)
+        self.notices = (*started.notices, *(midi_map.problems if midi_map is not None else ()), *broken)
         self._hear(self.engine.device_state)
         self.state.set_info("/mode/auto", int(plan.automatic))
         for path, each in zip(paths, read, strict=True):
@@ -145,9 +166,29 @@ class Host:
         ended = self.engine.stop()
         if self.surface is not None:
             self.surface.close()
-        self.server.close()
+        self._close_servers()
         self.tempo.close()
         return ended
+
+    def _open_query(self, discovery: Discovery) -> OscQueryServer | None:
+        try:
+            from realtime.oscquery.server import OscQueryServer
+        except ImportError as problem:
+            self._hear(
+                Notice(
+                    f"controllers cannot find this host by themselves ({problem}): pip install 'lasaft-live[oscquery]', "
+                    "or --no-oscquery to go without"
+                )
+            )
+            return None
+        return OscQueryServer(
+            self.state, self.server, discovery.port, tell=lambda sentence: self._hear(Notice(sentence))
+        )
+
+    def _close_servers(self) -> None:
+        if self.query is not None:
+            self.query.close()
+        self.server.close()
 
 
 class _LateLink:

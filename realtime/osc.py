@@ -88,6 +88,14 @@ class OscServer:
         self._datagrams.close()
         self._connections.close()
 
+    def telemetry(self) -> dict[str, tuple[Value, ...]]:
+        """Return address -> value of all telemetry that there is now; may be called from any thread."""
+        return self._told(self._state.link.telemetry())
+
+    def allows(self, address: str) -> bool:
+        """Return whether the machine at `address` may talk to the host."""
+        return self._allowed.allows(address)
+
     # The thread.
 
     def _run(self) -> None:
@@ -176,7 +184,10 @@ class OscServer:
         """Return what there is to tell; the engine is looked at once a turn."""
         if not self._looked:
             self._looked, self._snapshot = True, self._state.link.telemetry()
-        told = {} if self._snapshot is None else telemetry_values(self._snapshot, self._state.late)
+        return self._told(self._snapshot)
+
+    def _told(self, snapshot: Telemetry | None) -> dict[str, tuple[Value, ...]]:
+        told = {} if snapshot is None else telemetry_values(snapshot, self._state.late)
         return told | self._own_telemetry()
 
     def _own_telemetry(self) -> dict[str, tuple[Value, ...]]:

@@ -87,6 +87,8 @@ def watch(host: Host) -> Ended:
     grants = host.started.grants
     console.print("nothing asked of the system (--no-realtime)" if grants is None else grants.text, markup=False, soft_wrap=True)
     console.print(f"added latency: {host.started.latency_text}", soft_wrap=True)
+    if host.query is not None:
+        console.print(f"OSCQuery: {host.query.url}", soft_wrap=True)
     for line in choice_lines(host.started):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     try:
