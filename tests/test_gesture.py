@@ -239,4 +239,4 @@ def test_the_gestures_of_the_documentation_are_without_fault(path, state):
 
 def test_the_table_names_every_control_of_gestures_once():
     names = [address for address in controls_for(STEMS) if address.startswith("/gesture/")]
-    assert names == [f"/gesture/{name}" for name in ("play", "record", "stop", "loop", "speed", "names", "state")]
+    assert names == [f"/gesture/{name}" for name in ("play", "record", "end", "stop", "loop", "speed", "names", "state")]
