@@ -221,8 +221,8 @@ class Gestures:
         if name not in known:
             raise HostError(f"there is no gesture '{name[:80]}', but {', '.join(known) or 'none at all'}; nothing is played")
         read = read_gesture(self.folder / f"{name}{SUFFIX}", self._state)
-        if read.notice:
-            self._tell(read.notice)
+        if read.notices:
+            self._tell(" ".join(read.notices))
         return read.gesture
 
     def _play(self, name: str, gesture: Gesture, anchor: Anchor) -> None:

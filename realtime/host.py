@@ -126,7 +126,7 @@ class Host:
             given = now
         started = self.engine.started
         self._hear(started)
-        broken = tuple(each.notice for each in read if each.notice)
+        broken = tuple(notice for each in read for notice in each.notices)
         self.notices = (*started.notices, *(midi_map.problems if midi_map is not None else ()), *broken)
         self._hear(self.engine.device_state)
         self.state.set_info("/mode/auto", int(plan.automatic))
