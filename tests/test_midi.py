@@ -320,6 +320,10 @@ def test_keys_learn_presets_and_taps_by_name():
     assert learn("/preset", Event("program", 1, 0, 4)).source == Source("program", None, 1)
     assert "name it" in learn("/preset", note(4))
     assert learn("/tempo/tap", cc(20, 127)).action == "set"
+    assert learn("/gesture/play", note(5), value="verse").text.endswith("-> /gesture/play verse")
+    assert learn("/gesture/stop", note(6)).action == "set"
+    with pytest.raises(Refused, match="needs a value"):
+        Learner(CONTROLS["/gesture/play"])
 
 
 @pytest.mark.parametrize("address", ["/condition", "/stems", "/subscribe", "/midi/learn", "/telemetry/load"])
@@ -396,6 +400,7 @@ def test_a_knob_that_is_learnt_anew_leaves_what_it_moved_before():
         Entry("/preset", Source("note", 1), "hold", "drums+bass", feedback=False),
         Entry("/stem/vocals/mute", Source("program", 5), "latch"),
         Entry("/tempo/tap", Source("cc", 0), "set"),
+        Entry("/gesture/stop", Source("note", 0), "set"),
         Entry("/glide", Source("bend"), "value"),
     ],
 )
@@ -423,6 +428,7 @@ def test_an_entry_is_read_as_it_was_written(entry):
         ('control = "/wet"\nfrom = "cc"\nnumber = 1\nhigh = nan', "high"),
         ('control = "/wet"\nfrom = "cc"\nnumber = 1\ntakeover = 1', "takeover"),
         ('control = "/wet"\ncontrol = "/wet"', "control"),
+        ('control = "/gesture/play"\nfrom = "note"\nnumber = 1', "value"),
         ('control = 5', "control"),
         ('control = "/wet', "control"),
     ],

@@ -49,7 +49,7 @@ def mappable(control: Control) -> str | None:
         return f"{control.address} is not a control to set"
     if control.address.startswith("/midi/"):
         return f"{control.address} is about MIDI itself"
-    if len(control.tags) > 1 or control.optional:
+    if len(control.tags) > 1:
         return f"{control.address} takes several values at once, and a knob has one"
     return None
 
@@ -57,6 +57,11 @@ def mappable(control: Control) -> str | None:
 def gradual(control: Control) -> bool:
     """Return whether `control` has places between two ends for a knob to take: a range, or a list to choose from."""
     return control.kind != "action" and bool(control.choices or (control.range and control.tags in ("f", "i")))
+
+
+def needs_value(control: Control) -> bool:
+    """Return whether a press must say which value it gives `control`: it has no places, and is more than a word to act."""
+    return not gradual(control) and bool(control.tags) and not (control.kind == "action" and control.optional)
 
 
 def action_for(control: Control, source: Source, value: Value | None) -> str:

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from realtime.control import Control, Refused, Value
 from realtime.midi.assembler import DATA_LOWER, DATA_UPPER, NUMBER_LOWER, NUMBER_UPPER
-from realtime.midi.entry import Entry, action_for, gradual, mappable
+from realtime.midi.entry import Entry, action_for, mappable, needs_value
 from realtime.midi.event import Event
 from realtime.midi.source import Source
 
@@ -38,7 +38,7 @@ class Learner:
     def __init__(self, control: Control, value: Value | None = None) -> None:
         if (why := mappable(control)) is not None:
             raise Refused("/midi/learn", f"{why}; nothing is learnt")
-        if value is None and control.kind != "action" and not gradual(control):
+        if value is None and needs_value(control):
             raise Refused("/midi/learn", f"{control.address} needs a value after it; nothing is learnt")
         self.control, self.value = control, value
         self.hint = "press a key or a button" if self._pressed else "move a knob or a fader"
@@ -58,7 +58,7 @@ class Learner:
         if kind == "note":
             if value == 0:
                 return None
-            if self.control.tags == "s" and self.value is None:
+            if self.control.choices and self.value is None:
                 self.hint = f"a key needs to know which: name it after {self.control.address}; or move a knob"
                 return None
             return self._entry(Source("note", number, channel))

@@ -14,7 +14,7 @@ from platformdirs import user_config_dir
 
 from realtime.control import Control, Refused, shown
 from realtime.errors import HostError
-from realtime.midi.entry import ACTIONS, Entry, action_for, gradual, mappable
+from realtime.midi.entry import ACTIONS, Entry, action_for, gradual, mappable, needs_value
 from realtime.midi.source import ENCODINGS, KINDS, Source
 
 HEADING = """\
@@ -263,7 +263,8 @@ def _check(control: Control, source: Source, action: str, value: object) -> None
         raise _Wrong("action", f"{control.address} is not a switch; use value, set or hold")
     if action == "hold" and control.kind != "setting":
         raise _Wrong("action", f"{control.address} cannot be held")
-    if action in ("set", "hold") and value is None and control.tags and not (action == "hold" and control.toggle):
+    whole = (action == "hold" and control.toggle) or (control.kind == "action" and not needs_value(control))
+    if action in ("set", "hold") and value is None and not whole:
         raise _Wrong("value", f"{action} needs a value for {control.address}")
     if action not in ("set", "hold") and value is not None:
         raise _Wrong("value", f"{action} takes none")
