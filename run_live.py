@@ -99,6 +99,11 @@ def _live_options(parser: argparse.ArgumentParser) -> None:
         metavar="ADDRESS",
         help="with --osc-host: listen only to these addresses and networks, such as 192.168.1.0/24, and to this machine",
     )
+    control.add_argument(
+        "--midi", action="append", default=[], metavar="PORT",
+        help="MIDI controller, by part of its port's name; may be repeated (`midi` lists the ports)",
+    )
+    _map_option(control)
     query = control.add_mutually_exclusive_group()
     query.add_argument(
         "--oscquery-port",
@@ -109,11 +114,6 @@ def _live_options(parser: argparse.ArgumentParser) -> None:
     query.add_argument(
         "--no-oscquery", action="store_true", help="neither describe the controls nor announce the host on the network"
     )
-    control.add_argument(
-        "--midi", action="append", default=[], metavar="PORT",
-        help="MIDI controller, by part of its port's name; may be repeated (`midi` lists the ports)",
-    )
-    _map_option(control)
     view = control.add_mutually_exclusive_group()
     view.add_argument("--window", action="store_true", help="insist on the window")
     view.add_argument("--no-window", action="store_true", help="stay in the terminal")
@@ -261,8 +261,6 @@ def _live(options: argparse.Namespace) -> int:
             gestures=options.gestures,
             discovery=discovery,
         )
-    for note in host.notes:
-        print(f"note: {note}", file=sys.stderr)
     window = open_window(osc) if windowed else None
     ended = watch(host)
     if window is not None:

@@ -216,10 +216,8 @@ def controls_for(
         Control("/run", "choice", "s", "how the condition is run", choices=("single", "stems")),
         Control("/gesture/play", "action", "s", "plays a recorded gesture from its start, in place of itself"),
         Control("/gesture/record", "action", "s", "records every change of a setting as a gesture of this name"),
-        Control(
-            "/gesture/stop", "action", "s", "ends the recording or playing of a gesture, or of all; a recording is then kept",
-            optional=True,
-        ),
+        Control("/gesture/end", "action", "s", "ends the gesture of this name: a recording of it is kept, it plays no more"),
+        Control("/gesture/stop", "action", "", "ends all gestures, and keeps what was recorded"),
         Control(
             "/gesture/loop", "choice", description="gestures come round from now on", tags="i", range=(0, 1), default=(0,),
         ),

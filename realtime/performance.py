@@ -149,7 +149,8 @@ def perform(
         )  # fmt: skip
         engine = Engine(separator, mode, song.channels, run, mixes[0].mix, song.rate)
         _write(targets, song, _heard(engine, song, mixes), progress)
-        notices = [notice for notice in (song.notice, *(each.notice for each in gestures)) if notice]
+        notices = [song.notice] if song.notice else []
+        notices += [notice for each in gestures for notice in each.notices]
         rate, frames = song.rate, song.frames
     if performance.picture is not None:
         with _Song(performance.song, meta) as song, FileSource(performance.output, rate) as heard:
