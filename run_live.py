@@ -31,6 +31,10 @@ def _shared(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _map_option(parser) -> None:
+    parser.add_argument("--midi-map", type=Path, metavar="FILE", help="MIDI map (default: midi.toml among your settings)")
+
+
 def _live_options(parser: argparse.ArgumentParser) -> None:
     sound = parser.add_argument_group("sound")
     sound.add_argument(
@@ -87,6 +91,7 @@ def _live_options(parser: argparse.ArgumentParser) -> None:
     )
     control = parser.add_argument_group("control")
     control.add_argument("--preset", metavar="NAME", help="preset to start with, e.g. acapella")
+    _gesture_option(control, "play this gesture from where the sound begins")
     control.add_argument(
         "--osc-host", default="127.0.0.1", metavar="ADDRESS", help="address to listen on (default: this machine only)"
     )
@@ -100,6 +105,11 @@ def _live_options(parser: argparse.ArgumentParser) -> None:
         metavar="ADDRESS",
         help="with --osc-host: listen only to these addresses and networks, such as 192.168.1.0/24, and to this machine",
     )
+    control.add_argument(
+        "--midi", action="append", default=[], metavar="PORT",
+        help="MIDI controller, by part of its port's name; may be repeated (`midi` lists the ports)",
+    )
+    _map_option(control)
     query = control.add_mutually_exclusive_group()
     query.add_argument(
         "--oscquery-port",
@@ -113,6 +123,18 @@ def _live_options(parser: argparse.ArgumentParser) -> None:
     view = control.add_mutually_exclusive_group()
     view.add_argument("--window", action="store_true", help="insist on the window")
     view.add_argument("--no-window", action="store_true", help="stay in the terminal")
+
+
+def _gesture_option(parser, text: str, **options) -> None:
+    parser.add_argument(
+        "--gesture",
+        action="append",
+        default=[],
+        dest="gestures",
+        metavar="NAME_OR_FILE",
+        help=f"{text}; may be given more than once",
+        **options,
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -129,6 +151,22 @@ def _parser() -> argparse.ArgumentParser:
         "-o", "--output", type=Path, required=True, metavar="DIR", help="writes DIR/<song>/<stem>.wav and remainder.wav"
     )
     _shared(separate)
+
+    perform = commands.add_parser("perform", help="play a song through gestures into a file, the same to the bit each time")
+    perform.add_argument("song", metavar="SONG", help="audio file; `demo` for the demo song")
+    _gesture_option(perform, "what is done while the song plays", required=True)
+    perform.add_argument("-o", "--output", type=Path, required=True, metavar="WAV", help="file for what is heard")
+    perform.add_argument("--stems", type=Path, metavar="DIR", help="also write the separated stems here, before their gains")
+    perform.add_argument("--picture", type=Path, metavar="PNG", help="also draw the song, the performance and its gains")
+    perform.add_argument("--preset", metavar="NAME", help="preset to start with, e.g. acapella")
+    perform.add_argument("--loop", action="store_true", help="let the gestures come round until the song ends")
+    perform.add_argument("--speed", type=float, default=1.0, metavar="X", help="how fast the gestures go, 0.1 to 10 (default: 1)")
+    perform.add_argument(
+        "--run",
+        choices=("single", "stems"),
+        help="one pass under the condition, or all stems mixed by gains (default: stems where there are several)",
+    )
+    _shared(perform)
 
     commands.add_parser("devices", help="list the sound devices")
     models = commands.add_parser("models", help="list the separators, and the systems that they are made of")
@@ -176,6 +214,10 @@ def _parser() -> argparse.ArgumentParser:
     osc.add_argument("--model", default=DEFAULT_MODEL, metavar="NAME_OR_FILE", help="separator whose stems are meant")
     osc.add_argument("--outputs", metavar="LIST", help="what leaves on each output pair, for the controls of these")
     osc.add_argument("--markdown", action="store_true", help="as a table in Markdown")
+
+    midi = commands.add_parser("midi", help="list the MIDI ports, and what moves what")
+    midi.add_argument("--model", default=DEFAULT_MODEL, metavar="NAME_OR_FILE", help="separator whose stems are meant")
+    _map_option(midi)
     return parser
 
 
@@ -187,7 +229,7 @@ def _live(options: argparse.Namespace) -> int:
     from rich.console import Console
 
     from realtime.errors import HostError
-    from realtime.host import Discovery, Host, OscAddress, has_display, open_window
+    from realtime.host import Discovery, Host, MidiPorts, OscAddress, has_display, open_window
     from realtime.library import find_separator
     from realtime.mix import Mix
     from realtime.plan import Plan
@@ -221,8 +263,16 @@ def _live(options: argparse.Namespace) -> int:
     discovery = None if options.no_oscquery else Discovery(options.oscquery_port)
     windowed = options.window or (has_display() and not options.no_window)
     with Console(stderr=True).status("starting, and measuring how long a hop takes here...") as status:
-        show = not windowed and options.preset is None
-        host = Host(plan, osc, options.preset, show, status.update, discovery)
+        host = Host(
+            plan,
+            osc,
+            options.preset,
+            show=not windowed and options.preset is None and not options.gestures,
+            say=status.update,
+            midi=MidiPorts(tuple(options.midi), options.midi_map),
+            gestures=options.gestures,
+            discovery=discovery,
+        )
     window = open_window(osc) if windowed else None
     ended = watch(host)
     if window is not None:
@@ -276,6 +326,42 @@ def _separate(options: argparse.Namespace) -> int:
                 progress.console.print(f"note: {notice}", markup=False)
             progress.console.print(f"{folder}: " + ", ".join(file.name for file in files), markup=False)
     return 1 if failed else 0
+
+
+def _perform(options: argparse.Namespace) -> int:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from realtime.library import find_separator
+    from realtime.performance import Performance, perform
+    from realtime.separator import Separator
+    from realtime.session import mode_of
+
+    separator = Separator.load(find_separator(options.model))
+    performance = Performance(
+        song=options.song,
+        gestures=tuple(options.gestures),
+        output=options.output,
+        stems=options.stems,
+        picture=options.picture,
+        preset=options.preset,
+        loop=options.loop,
+        speed=options.speed,
+        run=options.run,
+    )
+    with Progress(transient=True, console=Console(stderr=True)) as progress:
+        task = progress.add_task("performing", total=1.0)
+        files, notices = perform(
+            separator,
+            mode_of(separator, options.latency),
+            performance,
+            lambda share: progress.update(task, completed=share),
+        )
+    for notice in notices:
+        print(f"note: {notice}", file=sys.stderr)
+    for file in files:
+        print(f"wrote {file}")
+    return 0
 
 
 def _models(options: argparse.Namespace) -> int:
@@ -345,6 +431,16 @@ def _osc(options: argparse.Namespace) -> int:
     return 0
 
 
+def _midi(options: argparse.Namespace) -> int:
+    from realtime.library import find_separator
+    from realtime.midi.listing import listing
+    from realtime.separator import Separator
+
+    separator = Separator.load(find_separator(options.model))
+    print(listing(separator.metadata.stems, options.midi_map))
+    return 0
+
+
 def _bench(options: argparse.Namespace) -> int:
     from realtime.bench import Request, bench
     from realtime.library import find_separator
@@ -377,12 +473,14 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     commands = {
         "separate": _separate,
+        "perform": _perform,
         "devices": _devices,
         "models": _models,
         "import": _import,
         "bench": _bench,
         "soak": _soak,
         "osc": _osc,
+        "midi": _midi,
     }
     try:
         from realtime.errors import HostError

@@ -17,9 +17,9 @@ from realtime.outputs import check_outputs, cues, sources
 from realtime.presets import presets_for
 
 Value = float | int | str | bytes
-Kind = Literal["setting", "choice", "text", "info", "request", "reply", "telemetry"]
+Kind = Literal["setting", "choice", "action", "text", "info", "request", "reply", "telemetry"]
 
-_ACCESS = {"setting": "both", "choice": "both", "request": "write"}
+_ACCESS = {"setting": "both", "choice": "both", "action": "write", "request": "write"}
 _NOUNS = {"f": "number", "i": "whole number", "s": "text", "b": "blob"}
 # Characters that OSC gives a meaning of their own in an address.
 _RESERVED = set(" #*,/?[]{}")
@@ -52,7 +52,8 @@ def percent(x: float) -> str:
 class Control:
     """One address of the host.
 
-    A `setting` holds as soon as it is set; a `choice` once the host has carried it out, and reads what runs until then.
+    A `setting` holds as soon as it is set; a `choice` once the host has carried it out, and reads what runs until then;
+    an `action` is carried out by the host, and leaves no value.
     `tags` holds an OSC type tag per argument, of f, i, s and b. `range` (inclusive) bounds every
     number, `choices` every text. With `optional`, any argument may be left out. `default` is the
     value at the start where there is one. `text` turns a normalised value into its display twin.
@@ -218,6 +219,18 @@ def controls_for(
             )
         ),
         Control("/run", "choice", "s", "how the condition is run", choices=("single", "stems")),
+        Control("/gesture/play", "action", "s", "plays a recorded gesture from its start, in place of itself"),
+        Control("/gesture/record", "action", "s", "records every change of a setting as a gesture of this name"),
+        Control("/gesture/end", "action", "s", "ends the gesture of this name: a recording of it is kept, it plays no more"),
+        Control("/gesture/stop", "action", "", "ends all gestures, and keeps what was recorded"),
+        Control(
+            "/gesture/loop", "choice", description="gestures come round from now on", tags="i", range=(0, 1), default=(0,),
+        ),
+        Control(
+            "/gesture/speed", "choice", "f", "how fast gestures go from their next start on", range=(0.1, 10), default=(1.0,)
+        ),
+        Control("/gesture/names", "info", "s", "names of the gestures at hand, between commas", default=("",)),
+        Control("/gesture/state", "info", "s", "what is recorded and played, between commas", default=("",)),
         Control("/notice", "info", "s", "what the host last had to say", default=("",)),
         Control("/stems", "info", "s" * count, "names of the stems", default=tuple(stems)),
         Control("/presets", "info", "s" * len(presets), "names of the presets", default=presets),
@@ -230,6 +243,25 @@ def controls_for(
         Control("/model/rate", "info", "i", "sample rate at which the separator works", unit="Hz"),
         Control("/source", "info", "s", "what is played: input (the device's own), demo, or a file"),
         Control("/grants", "info", "s", "what the system granted and refused: real-time priority, locked memory"),
+        Control(
+            "/midi/learn", "choice", "s", "the control that the next knob, fader, key or button shall move; empty: none",
+            default=("",),
+        ),
+        Control("/midi/unlearn", "action", "s", "takes a control off what moves it; `all` takes all off"),
+        Control("/midi/state", "info", "s", "the controller: off, its name, or what it waits for", default=("off",)),
+        Control("/midi/map", "info", "s", "what moves what over MIDI, a line each", default=("",)),
+        Control(
+            "/quantise", "choice", "s", "what settings wait for; those with a time tag of their own never wait",
+            default=("off",), choices=("off", "beat", "bar", "phrase"),
+        ),
+        Control("/tempo/bpm", "choice", "f", "tempo", range=(20, 400), unit="bpm", default=(120.0,)),
+        Control("/tempo/tap", "action", "", "a beat, tapped; the first of a row begins a bar"),
+        Control("/tempo/beats", "choice", "i", "beats of a bar", range=(1, 32), default=(4,)),
+        Control("/tempo/bars", "choice", "i", "bars of a phrase", range=(1, 64), default=(4,)),
+        Control(
+            "/tempo/source", "choice", "s", "where the beat comes from", default=("internal",),
+            choices=("internal", "midi", "link"),
+        ),
         Control(
             "/subscribe", "request", "isff",
             "values now, then changes: to a UDP port (default: back to the sender); of an address or pattern, and all below it; "

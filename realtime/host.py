@@ -5,22 +5,30 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from realtime.changes import Notice
-from realtime.control import Value
+from realtime.control import Refused, Value
 from realtime.demo import SHOW
+from realtime.gesturefile import find_gesture, read_gesture
+from realtime.gestures import ADDRESSES, Gestures
 from realtime.infos import infos
 from realtime.library import find_separator, list_separators
+from realtime.midi import surface
+from realtime.midi.map import default_path, read_map
+from realtime.midi.ports import ports_of
+from realtime.midi.surface import Surface
 from realtime.osc import OscServer
 from realtime.outputs import watch_outputs
 from realtime.plan import Plan, Started, Wish
 from realtime.remote import Automatic, DeviceState, Ended, RemoteEngine
 from realtime.separator import Separator
-from realtime.state import ControlState
+from realtime.state import Change, ControlState
+from realtime.tempo import tempo
+from realtime.tempo.tempo import Tempo
 
 if TYPE_CHECKING:
     from realtime.oscquery.server import OscQueryServer
@@ -36,6 +44,14 @@ class OscAddress:
 
 
 @dataclass(frozen=True)
+class MidiPorts:
+    """Parts of the names of the controllers' ports, and the file of their map; None for the usual one."""
+
+    names: tuple[str, ...] = ()
+    map: Path | None = None
+
+
+@dataclass(frozen=True)
 class Discovery:
     """That controllers find the host and its controls: OSCQuery on TCP `port`, announced on zeroconf.
 
@@ -48,6 +64,7 @@ class Discovery:
 class Host:
     """Starts everything `plan` says; with `show`, the demo song plays through its script of presets.
 
+    `gestures`, names or files, play from where the sound begins.
     `say` hears what a start takes its time for; `discovery` None keeps the host to itself. Raises HostError with what is
     wrong and allowed.
     """
@@ -59,6 +76,8 @@ class Host:
         preset: str | None = None,
         show: bool = False,
         say: Callable[[str], object] = lambda sentence: None,
+        midi: MidiPorts = MidiPorts(),
+        gestures: Sequence[str] = (),
         discovery: Discovery | None = None,
     ) -> None:
         self._plan = plan
@@ -70,6 +89,19 @@ class Host:
         self.state = ControlState(meta.stems, link, attends=separator.attends, models=models, outputs=plan.outputs)
         if preset is not None:
             self.state.set("/preset", preset)
+        paths = [find_gesture(name) for name in gestures]
+        read = [read_gesture(path, self.state) for path in paths]
+        for each in read:
+            # The sound begins with it, rather than going there.
+            self.state.apply([Change(each.gesture.opening(self.state))])
+        self.gestures = Gestures(self.state, lambda text: self.state.set_info("/notice", text))
+        link.carries_out |= dict.fromkeys(ADDRESSES, self.gestures.ask)
+        self.tempo = Tempo(self.state.clock, self.state.set_info)
+        self.state.quantiser = self.tempo.quantiser
+        link.carries_out |= dict.fromkeys(tempo.ADDRESSES, self.tempo.change)
+        # Before the port: what is wrong with the map or the package ends the start.
+        midi_map = read_map(midi.map or default_path(), self.state.controls, midi.map is not None) if midi.names else None
+        midi_ports = ports_of(midi.names) if midi.names else None
         self.server = OscServer(self.state, osc.host, osc.port, allow=osc.allow)
         given = self.state.mix
         watch_outputs(self.state, lambda sentence: self._hear(Notice(sentence)))
@@ -84,14 +116,24 @@ class Host:
             self._close_servers()
             raise
         link.engine = self.engine
+        self.gestures.start()
+        self.surface: Surface | None = None
+        if midi_map is not None and midi_ports is not None:
+            path = midi.map or default_path()
+            self.surface = Surface(self.state, *midi_ports, path, midi_map, self.tempo.hear)
+            link.carries_out |= dict.fromkeys(surface.ADDRESSES, self.surface.change)
         # What was asked for during the start has gone nowhere; and more may come while it is handed on.
         while given != (now := self.state.mix):
             self.engine.submit(now, None)
             given = now
         started = self.engine.started
         self._hear(started)
+        broken = tuple(notice for each in read for notice in each.notices)
+        self.notices = (*started.notices, *(midi_map.problems if midi_map is not None else ()), *broken)
         self._hear(self.engine.device_state)
         self.state.set_info("/mode/auto", int(plan.automatic))
+        for path, each in zip(paths, read, strict=True):
+            self.gestures.play_with_sound(path.stem, each.gesture)
         presets = self.state.value("/presets") or ()
         demo = started.device == "null" and plan.source in (None, "demo")
         self._show = [(seconds, name) for seconds, name in SHOW if show and demo and name in presets]
@@ -113,6 +155,7 @@ class Host:
 
     def tick(self) -> None:
         """Play the demo's script of presets as far as the music has come."""
+        self.tempo.beat()
         snapshot = self.engine.telemetry()
         if snapshot is None:
             return
@@ -121,8 +164,12 @@ class Host:
 
     def stop(self) -> Ended:
         """Stop the sound and the server; return how the run ended."""
+        self.gestures.close()
         ended = self.engine.stop()
+        if self.surface is not None:
+            self.surface.close()
         self._close_servers()
+        self.tempo.close()
         return ended
 
     def _open_query(self, discovery: Discovery) -> OscQueryServer | None:
@@ -151,9 +198,14 @@ class _LateLink:
 
     def __init__(self, state: Callable[[], ControlState]) -> None:
         self.engine: RemoteEngine | None = None
+        # By address, what carries out the choices and actions that are not the engine's.
+        self.carries_out: dict[str, Callable[[str, Value | None], object]] = dict.fromkeys(surface.ADDRESSES, _no_midi)
         self._state = state
 
-    def change(self, address: str, value: Value) -> None:
+    def change(self, address: str, value: Value | None) -> None:
+        if address in self.carries_out:
+            self.carries_out[address](address, value)
+            return
         if address == "/mode/auto":
             self._state().set_info(address, value)
             wish = Automatic(bool(value))
@@ -173,6 +225,10 @@ class _LateLink:
 
     def telemetry(self):
         return self.engine.telemetry() if self.engine is not None else None
+
+
+def _no_midi(address: str, value: Value) -> None:
+    raise Refused(address, "MIDI is off: start the host with --midi PORT (`run_live.py midi` lists the ports)")
 
 
 def has_display() -> bool:

@@ -18,6 +18,8 @@ from realtime.outputs import Routes, cues, routes_for
 from realtime.patterns import WILD
 from realtime.presets import presets_for
 from realtime.telemetry import Telemetry
+from realtime.tempo.quantiser import Quantiser
+from realtime.turn import Turn
 
 # Seconds before its due time that a change goes to the engine, so that it lands on its sample.
 AHEAD = 0.1
@@ -43,8 +45,11 @@ class Link(Protocol):
     def telemetry(self) -> Telemetry | None:
         """Return the latest snapshot; None if not running."""
 
-    def change(self, address: str, value: Value) -> None:
-        """Carry out a choice; what runs then is set by `ControlState.set_info`."""
+    def change(self, address: str, value: Value | None) -> None:
+        """Carry out a choice, or an action, whose value is its first argument, "" where it takes none and None where it is left out.
+
+        What runs then is set by `ControlState.set_info`.
+        """
 
 
 class Message(NamedTuple):
@@ -56,10 +61,14 @@ class Message(NamedTuple):
 
 @dataclass(frozen=True)
 class Change:
-    """Messages that happen at one instant, all or none. `due` is in seconds since 1970, None is now."""
+    """Messages that happen at one instant, all or none. `due` is in seconds since 1970, None is now.
+
+    `by` is the turn of the gesture that makes it; None is a performer, or whoever plays in their place.
+    """
 
     messages: tuple[Message, ...]
     due: float | None = None
+    by: Turn | None = None
 
 
 @dataclass(frozen=True, order=True)
@@ -68,6 +77,7 @@ class _Scheduled:
     arrival: int
     messages: tuple[Message, ...] = field(compare=False)
     at: int | None = field(compare=False, default=None)
+    by: Turn | None = field(compare=False, default=None)
 
 
 class ControlState:
@@ -92,6 +102,8 @@ class ControlState:
         self.link = link
         self.controls = controls_for(stems, attends, models, outputs)
         self.late = 0
+        # Where what has no time of its own may have to wait for a beat.
+        self.quantiser: Quantiser | None = None
         self._presets = presets_for(stems)
         self._stem_addresses = [(f"/stem/{stem}/gain", f"/stem/{stem}/mute", f"/stem/{stem}/solo") for stem in stems]
         self._pairs = [(f"/output/{n}/source", f"/output/{n}/gain") for n in range(1, len(outputs) + 1)]
@@ -101,6 +113,7 @@ class ControlState:
         self.clock = clock
         self._lock = threading.RLock()
         self._watchers: list[Callable[[set[str]], None]] = []
+        self._listeners: list[Callable[[Change], None]] = []
         self._values = {c.address: c.default for c in self.controls.values() if c.default is not None}
         self._waiting: list[_Scheduled] = []
         self._handed: list[_Scheduled] = []
@@ -151,6 +164,29 @@ class ControlState:
         """Have `watcher` called with the addresses whose values changed, twins left out; it must return at once."""
         self._watchers.append(watcher)
 
+    def listen(self, listener: Callable[[Change], None]) -> None:
+        """Have `listener` called with every change of settings that is accepted, before it happens; `due` is its time.
+
+        It is called with the state locked, and must return at once.
+        """
+        self._listeners.append(listener)
+
+    def pending(self) -> list[Change]:
+        """Return the changes that wait for their time, in its order."""
+        with self._lock:
+            return [Change(e.messages, e.due, e.by) for e in sorted((*self._handed, *self._waiting))]
+
+    def resubmit(self) -> None:
+        """Hand over once more what waits, because a turn was stopped."""
+        with self._lock:
+            self._submit_from(0)
+
+    @property
+    def values(self) -> dict[str, tuple[Value, ...]]:
+        """The values of all addresses that have one, but display twins."""
+        with self._lock:
+            return dict(self._values)
+
     def set(self, address: str, *values: object) -> None:
         """Apply one message now. Raises Refused and changes nothing where it does not fit."""
         self.apply([Change((Message(address, values),))])
@@ -173,25 +209,29 @@ class ControlState:
         """
         with self._lock:
             now = self.clock()
-            accepted = [Change(tuple(self._accepted(m) for m in change.messages), change.due) for change in changes]
+            accepted = [replace(change, messages=tuple(map(self._accepted, change.messages))) for change in changes]
             choices = [self._choices(change, now) for change in accepted]
             accepted = [self._settings(change) for change in accepted]
             later = [c for c in accepted if c.messages and c.due is not None and c.due > now]
             self._check_schedule(later, now)
             self._advance(now)
             for change in later:
+                self._tell(change)
                 self._arrivals += 1
-                heapq.heappush(self._waiting, _Scheduled(change.due, self._arrivals, change.messages))
+                heapq.heappush(self._waiting, _Scheduled(change.due, self._arrivals, change.messages, by=change.by))
                 self._waiting_messages += len(change.messages)
             self._advance(now)
             for change in accepted:
-                if change.messages and (change.due is None or change.due <= now):
-                    self.late += change.due is not None
-                    self._take(self._after(self._values, change.messages))
+                if change.due is None and self.quantiser is not None and self.quantiser.hold(change.messages, now):
+                    self._advance(now)
+                elif change.messages and (change.due is None or change.due <= now):
+                    self.late += change.due is not None and change.by is None
+                    self._tell(replace(change, due=now))
+                    self._take(self.after(self._values, self._left(change.messages, now, change.by)))
                     self.link.submit(self._mix_of(self._values), None)
                     self._submit_from(0)
             for address, values in chain.from_iterable(choices):
-                self.link.change(address, values[0])
+                self.link.change(address, values[0] if values else "")
 
     def advance(self) -> float | None:
         """Hand over and apply what has come due; return the seconds to the next call, None if nothing waits."""
@@ -202,17 +242,19 @@ class ControlState:
             if self._waiting:
                 due = self._waiting[0].due
                 times.append(due - AHEAD if due - AHEAD > now else due)
+            if self.quantiser is not None and (due := self.quantiser.due(now)) is not None:
+                times.append(due - AHEAD)
             return max(0.0, min(times) - now) if times else None
 
     def _accepted(self, message: Message) -> Message:
         control = self.control(message.address)
-        if control.kind not in ("setting", "choice"):
+        if control.kind not in ("setting", "choice", "action"):
             what = "read only" if control.access == "read" else "a request, not a value to set"
             raise Refused(message.address, f"{message.address} is {what}; nothing was changed")
         return Message(message.address, control.accept(message.values))
 
     def _choices(self, change: Change, now: float) -> tuple[Message, ...]:
-        found = tuple(m for m in change.messages if self.controls[m.address].kind == "choice")
+        found = tuple(m for m in change.messages if self.controls[m.address].kind in ("choice", "action"))
         if found and change.due is not None and change.due > now:
             address = found[0].address
             raise Refused(address, f"{address} is carried out as soon as it can be, not at a time; nothing was changed")
@@ -220,6 +262,10 @@ class ControlState:
 
     def _settings(self, change: Change) -> Change:
         return replace(change, messages=tuple(m for m in change.messages if self.controls[m.address].kind == "setting"))
+
+    def _tell(self, change: Change) -> None:
+        for listener in self._listeners:
+            listener(change)
 
     def _check_schedule(self, changes: list[Change], now: float) -> None:
         for change in changes:
@@ -237,6 +283,12 @@ class ControlState:
             )
 
     def _advance(self, now: float) -> None:
+        if self.quantiser is not None and (beat := self.quantiser.take(now, now + AHEAD)) is not None:
+            due, messages = beat
+            self._tell(Change(messages, max(now, due)))
+            self._arrivals += 1
+            heapq.heappush(self._waiting, _Scheduled(due, self._arrivals, messages))
+            self._waiting_messages += len(messages)
         while self._waiting:
             first = self._waiting[0]
             at = None
@@ -246,6 +298,8 @@ class ControlState:
                 at = self.link.position(first.due)
                 if at is None:
                     break
+                if first.by is not None and (rate := self._values.get("/rate")):
+                    at = first.by.anchor.place(first.due, at, rate[0])
             heapq.heappop(self._waiting)
             self._waiting_messages -= len(first.messages)
             entry = replace(first, at=at)
@@ -253,12 +307,13 @@ class ControlState:
             self._handed.insert(index, entry)
             self._submit_from(index)
         while self._handed and self._handed[0].due <= now:
-            self._take(self._after(self._values, self._handed.pop(0).messages))
+            entry = self._handed.pop(0)
+            self._take(self.after(self._values, self._left(entry.messages, entry.due, entry.by)))
 
     def _submit_from(self, index: int) -> None:
         values = self._values
         for number, entry in enumerate(self._handed):
-            values = self._after(values, entry.messages)
+            values = self.after(values, self._left(entry.messages, entry.due, entry.by))
             if number >= index:
                 self.link.submit(self._mix_of(values), entry.at)
 
@@ -269,15 +324,35 @@ class ControlState:
             for watcher in self._watchers:
                 watcher(changed)
 
-    def _after(self, values: dict[str, tuple[Value, ...]], messages: Iterable[Message]) -> dict[str, tuple[Value, ...]]:
+    def elements(self, message: Message) -> tuple[Message, ...]:
+        """Return the messages that `message` stands for: a preset and a condition set every stem; others are their own."""
+        address, arguments = message
+        if address not in ("/condition", "/preset"):
+            return (message,)
+        gains = arguments if address == "/condition" else self._presets[arguments[0]]
+        found = []
+        for (gain, mute, solo), linear in zip(self._stem_addresses, gains, strict=True):
+            found += [Message(gain, (gainlaw.from_linear(linear),)), Message(mute, (0,)), Message(solo, (0,))]
+        return tuple(found)
+
+    def _left(self, messages: tuple[Message, ...], due: float, by: Turn | None) -> tuple[Message, ...]:
+        """Return what is left of `messages` where a hand has taken controls from the turn that sends them."""
+        if by is None or (not by.taken and due < by.stopped):
+            return messages
+        left: list[Message] = []
+        for message in messages:
+            elements = self.elements(message)
+            kept = [element for element in elements if by.moves(element.address, due)]
+            left += [message] if len(kept) == len(elements) else kept
+        return tuple(left)
+
+    def after(self, values: dict[str, tuple[Value, ...]], messages: Iterable[Message]) -> dict[str, tuple[Value, ...]]:
+        """Return what `values` of all addresses become by accepted `messages`, one after the other."""
         values = dict(values)
-        for address, arguments in messages:
-            if address in ("/condition", "/preset"):
-                gains = arguments if address == "/condition" else self._presets[arguments[0]]
-                for (gain, mute, solo), linear in zip(self._stem_addresses, gains, strict=True):
-                    values[gain] = (gainlaw.from_linear(linear),)
-                    values[mute] = values[solo] = (0,)
-            values[address] = arguments
+        for message in messages:
+            for element in self.elements(message):
+                values[element.address] = element.values
+            values[message.address] = message.values
         gains = self._gains(values)
         # The separator's condition ends at 1; what is above is level, applied to the result.
         values["/condition"] = tuple([min(1.0, gain) for gain in gains])

@@ -82,7 +82,7 @@ def _picture(host: Host, snapshot: Telemetry) -> Group:
 def watch(host: Host) -> Ended:
     """Show `host` until its run is over or the user ends it; return how it ended."""
     console = Console()
-    for notice in host.started.notices:
+    for notice in host.notices:
         console.print(f"note: {notice}", markup=False, soft_wrap=True)
     grants = host.started.grants
     console.print("nothing asked of the system (--no-realtime)" if grants is None else grants.text, markup=False, soft_wrap=True)

@@ -1,0 +1,1 @@
+"""MIDI controllers: what they send moves controls, and what changes is shown on them."""

@@ -1,0 +1,1 @@
+"""Tempo: where the beat is, and settings that wait for it."""
