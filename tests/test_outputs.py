@@ -157,6 +157,14 @@ def test_stems_that_single_does_not_compute_are_named_once(link):
     assert len(said) == 2 and "vocals, bass;" in said[1]
 
 
+def test_the_notice_of_silent_stems_may_be_kept_among_the_values(link):
+    state = state_for(link, ("vocals",))
+    watch_outputs(state, lambda text: state.set_info("/notice", text))
+    state.set_info("/run", "single")
+    assert state.value("/run") == ("single",)
+    assert state.value("/notice")[0].startswith("silent on the output pairs: vocals;")
+
+
 # A whole run.
 
 
