@@ -43,7 +43,7 @@ class _Matrix:
     def aim(self, target: np.ndarray, samples: int) -> None:
         """Move to `target` within `samples`, from here on."""
         self._target[:] = target
-        self._left = samples
+        self._left, self.steady = samples, False
         self._slope[:] = (target - self.now) / samples
         new = [entry for entry in np.flatnonzero(target).tolist() if entry not in self.heard]
         self.course[new] = 0
@@ -120,7 +120,8 @@ class Patchbay:
     def aim(self, routes: Routes, samples: int) -> None:
         """Move to `routes` within `samples`, from here on; an empty matrix leaves all as it is."""
         if routes and routes != self._routes:
-            self._routes = routes
+            # Not every step is rendered: what was heard must not outlive one that is left out.
+            self._routes, self._steady = routes, None
             self._matrix.aim(np.array(routes).reshape(-1), max(samples, self._rise))
 
     def run(self, start: int, end: int) -> None:

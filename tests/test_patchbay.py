@@ -13,7 +13,7 @@ from playing import noise, open_stream, play, reference, residual_db
 from realtime.engine import Engine, tail_weights
 from realtime.mix import Mix
 from realtime.outputs import routes_for
-from realtime.separator import Separator
+from realtime.separator import Runner, Separator
 from realtime.successor import successor
 
 BLOCK = 128
@@ -98,6 +98,19 @@ def test_a_routing_changes_over_a_hop_at_least_from_its_sample_on(four_stems):
     way = np.clip((np.arange(len(out)) + begun - at + 1) / engine.mode.hop, 0, 1)[:, None]
     np.testing.assert_allclose(pair(out, 0), (1 - way) * first + way * second, atol=1e-6)
     np.testing.assert_allclose(pair(out, 1), (1 - way) * dry, atol=1e-6)
+
+
+def test_a_routing_holds_though_its_step_gave_no_numbers(four_stems, monkeypatch):
+    engine = engine_for(four_stems, routed(("vocals:pre",)))
+    audio, step = noise(40 * engine.step), engine.step
+    for number in range(40):
+        if number == 20:
+            engine.schedule.submit(routed(("drums:pre",), glide=0.0), None)
+        with monkeypatch.context() as patch:
+            patch.setattr(Runner, "finite", lambda runner, number=number: number != 20)
+            assert engine.process(audio[number * step : (number + 1) * step]) == (number != 20)
+        if number != 20:
+            assert np.array_equal(engine.out, engine.stems[int(number > 20)])
 
 
 def test_the_level_of_a_pair_glides_and_is_its_own(four_stems):
