@@ -22,6 +22,7 @@ from realtime.midi.map import default_path, read_map
 from realtime.midi.ports import ports_of
 from realtime.midi.surface import Surface
 from realtime.osc import OscServer
+from realtime.outputs import watch_outputs
 from realtime.plan import Plan, Started, Wish
 from realtime.recorder import ADDRESSES as RECORDING
 from realtime.recorder import Recorder
@@ -48,6 +49,14 @@ class OscAddress:
 
 
 @dataclass(frozen=True)
+class MidiPorts:
+    """Parts of the names of the controllers' ports, and the file of their map; None for the usual one."""
+
+    names: tuple[str, ...] = ()
+    map: Path | None = None
+
+
+@dataclass(frozen=True)
 class Discovery:
     """That controllers find the host and its controls: OSCQuery on TCP `port`, announced on zeroconf.
 
@@ -57,20 +66,12 @@ class Discovery:
     port: int | None = None
 
 
-@dataclass(frozen=True)
-class MidiPorts:
-    """Parts of the names of the controllers' ports, and the file of their map; None for the usual one."""
-
-    names: tuple[str, ...] = ()
-    map: Path | None = None
-
-
 class Host:
     """Starts everything `plan` says; with `show`, the demo song plays through its script of presets.
 
-    `gestures`, names or files, play from where the sound begins; `notes` are what was wrong in them, a sentence each.
-    What goes in and out is recorded to a folder in `record_to`. It begins as `scene` says, but for what runs, which is
-    in `plan`; with `keep_last`, how it stands is kept for the next start.
+    `gestures`, names or files, play from where the sound begins. What goes in and out is recorded to a folder in
+    `record_to`. It begins as `scene` says, but for what runs, which is in `plan`; with `keep_last`, how it stands is kept
+    for the next start.
     `say` hears what a start takes its time for; `discovery` None keeps the host to itself. Raises HostError with what is
     wrong and allowed.
     """
@@ -82,9 +83,9 @@ class Host:
         preset: str | None = None,
         show: bool = False,
         say: Callable[[str], object] = lambda sentence: None,
-        discovery: Discovery | None = None,
         midi: MidiPorts = MidiPorts(),
         gestures: Sequence[str] = (),
+        discovery: Discovery | None = None,
         record_to: Path | None = None,
         scene: Scene | None = None,
         keep_last: bool = False,
@@ -95,7 +96,7 @@ class Host:
         link = _LateLink(lambda: self.state)
         meta = separator.metadata
         models = sorted({*list_separators(), meta.name})
-        self.state = ControlState(meta.stems, link, attends=separator.attends, models=models)
+        self.state = ControlState(meta.stems, link, attends=separator.attends, models=models, outputs=plan.outputs)
         self.scenes = Scenes(self.state, plan, lambda text: self._hear(Notice(text)))
         link.carries_out |= dict.fromkeys(SCENES, self.scenes.change)
         left_out = () if scene is None else self.scenes.apply(scene, choices=False)
@@ -103,7 +104,6 @@ class Host:
             self.state.set("/preset", preset)
         paths = [find_gesture(name) for name in gestures]
         read = [read_gesture(path, self.state) for path in paths]
-        self.notes = tuple(each.notice for each in read if each.notice)
         for each in read:
             # The sound begins with it, rather than going there.
             self.state.apply([Change(each.gesture.opening(self.state))])
@@ -119,6 +119,7 @@ class Host:
         midi_ports = ports_of(midi.names) if midi.names else None
         self.server = OscServer(self.state, osc.host, osc.port, allow=osc.allow)
         given = self.state.mix
+        watch_outputs(self.state, lambda sentence: self._hear(Notice(sentence)))
         try:
             self.query = None if discovery is None else self._open_query(discovery)
         except BaseException:
@@ -142,7 +143,8 @@ class Host:
             given = now
         started = self.engine.started
         self._hear(started)
-        self.notices = (*started.notices, *(midi_map.problems if midi_map is not None else ()))
+        broken = tuple(notice for each in read for notice in each.notices)
+        self.notices = (*started.notices, *(midi_map.problems if midi_map is not None else ()), *broken)
         self._hear(self.engine.device_state)
         if scene is not None:
             left_out += self.scenes.choose(scene, running=False)

@@ -10,6 +10,7 @@ from realtime.choice import Choice
 from realtime.grants import Grants
 from realtime.latency import Latency
 from realtime.mix import Mix
+from realtime.outputs import WIDTH
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,8 @@ class Plan:
     rate: int | None = None
     block: int | None = None
     channels: int = 2
+    # What leaves on each pair of output channels at the start, see realtime/outputs.py; none is the master on `channels`.
+    outputs: tuple[str, ...] = ()
     source: str | None = None
     record: Path | None = None
     stems: Path | None = None
@@ -45,6 +48,11 @@ class Plan:
     # What a run that goes on takes from the one before: work by separator, mode and run, and seconds of the source gone by.
     works: tuple[tuple[tuple[Path, str, str], tuple[float, float]], ...] = ()
     begin: float = 0.0
+
+    @property
+    def lines(self) -> int | tuple[int, int]:
+        """Channels of the device: as many each way, or (in, out)."""
+        return (self.channels, WIDTH * len(self.outputs)) if self.outputs else self.channels
 
 
 @dataclass(frozen=True)
