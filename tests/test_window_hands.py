@@ -464,5 +464,6 @@ def test_every_page_is_drawn_at_every_size(qtbot, host, window, size):
     for page in range(5):
         window.pages.turn(page)
         qtbot.waitUntil(lambda: window.size() == QtCore.QSize(*size))
-        seen.add(bytes(window.grab().toImage().constBits()))
+        picture = window.grab().toImage()
+        seen.add(bytes(picture.constBits()))
     assert len(seen) == 5
