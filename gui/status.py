@@ -17,7 +17,9 @@ ERROR_SHOWN = 7.0
 REFRESH = 0.25
 BUSY, TOO_BUSY = 0.5, 0.8
 LARGE, SMALL, LEAST = 31.0, 25.0, 20.0
-HISTORY = 380.0
+HISTORY = 330.0
+TWO_LINES = 15.5
+SECOND = "/model, /mode, /run, /device, /device/state, /rate, /block, /notice, /error"
 
 
 @dataclass(frozen=True)
@@ -255,9 +257,11 @@ class Status(QtWidgets.QWidget):
         painter.setPen(TEXT if ground is None else INK)
         inside = line.adjusted(edge, 0, -2 * edge - HISTORY * unit, 0)
         painter.setFont(fitted_font(words, inside.width(), SMALL * unit, ground is WARNING, least=LEAST * unit))
-        shown = painter.fontMetrics().elidedText(words, QtCore.Qt.TextElideMode.ElideRight, int(inside.width()))
-        painter.drawText(inside, QtCore.Qt.AlignmentFlag.AlignVCenter | QtCore.Qt.AlignmentFlag.AlignLeft, shown)
-        self._spots.append((line, f"{words}\n/model, /mode, /run, /device, /device/state, /rate, /block, /notice, /error"))
+        if painter.fontMetrics().horizontalAdvance(words) > inside.width():
+            # A long sentence is read in two lines rather than half.
+            painter.setFont(font(TWO_LINES * unit, ground is WARNING))
+        painter.drawText(inside, QtCore.Qt.AlignmentFlag.AlignVCenter | QtCore.Qt.TextFlag.TextWordWrap, words)
+        self._spots.append((line, f"{words}\n{SECOND}"))
 
 
 def _shown(value: float | str | None, pattern: str) -> str:

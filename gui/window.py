@@ -54,7 +54,7 @@ class Window(QtWidgets.QWidget):
         self.remainder = remainder_strip()
         self.wet = wet_strip()
         self.status = Status(client.name)
-        self.bypass = Latch("BYPASS", WARNING, "B, hold space, panic Esc", pixels=26)
+        self.bypass = Latch("BYPASS", WARNING, "B, space, Esc", pixels=26)
         self.spectrograms = {"input": Spectrogram("IN"), "output": Spectrogram("OUT")}
         self.attention = Attention("the condition", "/telemetry/attention", NEUTRAL, height=26, title="attention")
         self.meters = {"input": Meter(NEUTRAL, "IN"), "output": Meter(NEUTRAL, "OUT")}
