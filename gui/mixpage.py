@@ -30,7 +30,7 @@ class MixPage(QtWidgets.QWidget):
         self.crossfader = Crossfader()
         self.curve = CURVES[0]
         self.ends: list[Mix | None] = [None, None]
-        self.list = MixList()
+        self.list = MixList(self._marks)
         self.buttons = {
             "RECALL": self._button("RECALL", NEUTRAL, self.recall, "Hear the chosen mix; so does a double click on it.\n/condition"),
             "STORE": self._button("STORE", NEUTRAL, self.store, "Keep the mix that sounds now.\nKey Ctrl+S."),
@@ -189,6 +189,13 @@ class MixPage(QtWidgets.QWidget):
 
     def _name_ends(self) -> None:
         self.crossfader.name(*("" if end is None else end.name for end in self.ends))
+        self.list.viewport().update()
+
+    def _marks(self, row: int) -> list[tuple[str, QtGui.QColor]]:
+        mix = self.shelf.mixes[row] if row < len(self.shelf.mixes) else None
+        ends = [(letter, colour) for letter, colour, end in zip("BA", (B_COLOUR, A_COLOUR), reversed(self.ends), strict=True)
+                if end is not None and end is mix]
+        return [(f"⇧{row + 1}" if row < 9 else "", DIM), *ends]
 
     @staticmethod
     def _end_help(letter: str) -> str:
@@ -203,11 +210,23 @@ class MixPage(QtWidgets.QWidget):
 
 
 class MixList(QtWidgets.QListWidget):
-    """A list that says what to do while it is empty."""
+    """A list that says what to do while it is empty, and writes `marks(row)`, texts in colours, at the right of each row."""
+
+    def __init__(self, marks: Callable[[int], list[tuple[str, QtGui.QColor]]]) -> None:
+        super().__init__()
+        self._marks = marks
 
     def paintEvent(self, event: QtGui.QPaintEvent) -> None:
         super().paintEvent(event)
+        painter = QtGui.QPainter(self.viewport())
         if not self.count():
-            painter = QtGui.QPainter(self.viewport())
             painter.setPen(DIM)
             painter.drawText(self.viewport().rect(), QtCore.Qt.AlignmentFlag.AlignCenter | QtCore.Qt.TextFlag.TextWordWrap, HINT)
+            return
+        height = painter.fontMetrics().height()
+        for row in range(self.count()):
+            box = QtCore.QRectF(self.visualItemRect(self.item(row)))
+            for place, (text, colour) in enumerate(self._marks(row)):
+                painter.setPen(colour)
+                painter.drawText(box.adjusted(0, 0, -(0.4 + 1.3 * place) * height, 0),
+                                 QtCore.Qt.AlignmentFlag.AlignVCenter | QtCore.Qt.AlignmentFlag.AlignRight, text)
