@@ -228,5 +228,5 @@ class MixList(QtWidgets.QListWidget):
             box = QtCore.QRectF(self.visualItemRect(self.item(row)))
             for place, (text, colour) in enumerate(self._marks(row)):
                 painter.setPen(colour)
-                painter.drawText(box.adjusted(0, 0, -(0.4 + 1.3 * place) * height, 0),
+                painter.drawText(box.adjusted(0, 0, -(0.4 + 1.8 * place) * height, 0),
                                  QtCore.Qt.AlignmentFlag.AlignVCenter | QtCore.Qt.AlignmentFlag.AlignRight, text)

@@ -342,6 +342,19 @@ def test_mixes_are_renamed_moved_and_deleted_and_the_file_follows(qtbot, host, w
     qtbot.waitUntil(lambda: host.said("/condition") == [(1.0, 1.0, 1.0, 1.0)])
 
 
+def test_a_dragged_mix_is_moved_in_the_file(qtbot, window, shelf):
+    window.pages.turn(3)
+    view = window.mixes.list
+    window.mixes.shelf.store({"vocals": 0.5})
+    window.mixes._fill(0)
+    # A drop ends in this; a drag itself needs a hand.
+    view.model().moveRow(QtCore.QModelIndex(), 0, QtCore.QModelIndex(), 3)
+    assert [mix["name"] for mix in json.loads(shelf.read_text())["mixes"]] == ["chorus", "mix 1", "verse"]
+    view.model().moveRow(QtCore.QModelIndex(), 2, QtCore.QModelIndex(), 1)
+    assert [mix["name"] for mix in json.loads(shelf.read_text())["mixes"]] == ["chorus", "verse", "mix 1"]
+    assert [view.item(row).text() for row in range(3)] == ["chorus", "verse", "mix 1"]
+
+
 def test_a_name_is_typed_in_the_list_and_its_keys_play_nothing(qtbot, host, window, shelf):
     window.pages.turn(3)
     window.mixes.list.setCurrentRow(0)
