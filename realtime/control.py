@@ -234,6 +234,7 @@ def controls_for(
         Control("/notice", "info", "s", "what the host last had to say", default=("",)),
         Control("/stems", "info", "s" * count, "names of the stems", default=tuple(stems)),
         Control("/presets", "info", "s" * len(presets), "names of the presets", default=presets),
+        *([Control("/models", "info", "s" * len(models), "names of the separators", default=tuple(models))] if models else []),
         Control("/device", "info", "s", "the audio device"),
         Control("/device/state", "info", "s", "playing, or waiting: and why, while the device is gone"),
         Control("/rate", "info", "i", "sample rate of the device", unit="Hz"),
@@ -303,8 +304,8 @@ def controls_for(
         for name, note in [("input", ""), ("output", ""), *((stem, ", in stems only") for stem in stems)]
     ]
     table += [
-        Control(f"/telemetry/spectrum/{name}", "telemetry", "b", "a byte per band, 30 Hz to 20 kHz, of -90 to 0 dBFS")
-        for name in ("input", "output")
+        Control(f"/telemetry/spectrum/{name}", "telemetry", "b", f"a byte per band, 30 Hz to 20 kHz, of -90 to 0 dBFS{note}")
+        for name, note in [("input", ""), ("output", ""), *((stem, ", in stems only") for stem in stems)]
     ]
     if attends is not None:
         layers, latents = attends
