@@ -59,8 +59,9 @@ def patch(stems: Sequence[str], port: int = 9000) -> str:
     width = _LEFT + _WIDTH * max(len(surface.strips), 6) + 40
     canvas = _Canvas(width, 720)
     canvas.note(_LEFT, 10, "LaSAFT Live. What a fader does goes to the host \\, and what the host says moves the fader.")
-    canvas.note(_LEFT, 28, "In your own patch: [s /stem/vocals/gain] moves a fader \\; [r lasaft-send] takes what [oscformat] makes")
-    canvas.note(_LEFT, 46, "\\; [r lasaft-feedback] gives all that the host says: stem vocals gain 0.75")
+    gain = _escaped(surface.strips[0].gain.address)
+    canvas.note(_LEFT, 28, f"In a patch of your own: [s {gain}] moves a fader \\; [s lasaft-send] takes what [oscformat] makes \\;")
+    canvas.note(_LEFT, 46, f"[r lasaft-feedback] gives all that the host says: {_words(surface.strips[0].gain.address)} 0.75")
     rest = [*surface.ranges, *surface.switches, surface.preset]
     network = _network(canvas, [strip.gain.address.rsplit("/", 1)[0] for strip in surface.strips], port, rest)
     for number, strip in enumerate(surface.strips):

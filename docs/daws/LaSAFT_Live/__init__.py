@@ -92,17 +92,21 @@ class Fader:
 
     def set(self, value):
         wanted = to_decibels(value)
-        low, high = self._parameter.min, self._parameter.max
         if wanted is None:
-            self._parameter.value = low
-            return
+            self._parameter.value = self._parameter.min
+        else:  # the middle of all that show what is wanted
+            self._parameter.value = (self._first(wanted - 0.04) + self._first(wanted + 0.04)) / 2
+
+    def _first(self, decibels):
+        """Return the lowest value that shows `decibels` or more; the highest where none does."""
+        low, high = self._parameter.min, self._parameter.max
         for _ in range(24):
             middle = (low + high) / 2
-            if decibels_shown(self._parameter.str_for_value(middle)) < wanted:
+            if decibels_shown(self._parameter.str_for_value(middle)) < decibels:
                 low = middle
             else:
                 high = middle
-        self._parameter.value = high
+        return high
 
 
 class Mute:
