@@ -283,14 +283,16 @@ def test_the_bridge_says_which_stems_have_no_track():
         ("/strip/gain", (-1, 0.0)),
         ("/strip/gain", (10**9, 0.0)),
         ("/strip/gain", (1, math.nan)),
-        ("/strip/gain", (1, math.inf)),
+        ("/strip/gain", (1, -math.inf)),
         ("/stems", ()),
     ],
 )
 def test_nonsense_of_a_daw_moves_nothing_silly(message):
     rig = Rig("vocals")
     rig.daw_says(message)
-    assert all(0 <= value <= 1 for _, value in rig.host.told())
+    assert rig.host.told() in ([], [("/stem/vocals/gain", 0.0)])
+    rig.daw_says(("/strip/gain", (1, -6.0)))
+    assert rig.host.told() == [("/stem/vocals/gain", pytest.approx(gain_of(-6.0)))]
 
 
 def test_reaper_is_asked_once_and_never_taken_for_gone():

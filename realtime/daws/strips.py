@@ -74,7 +74,9 @@ class Dialect(Protocol):
 
 
 def gain_of(decibels: float) -> float:
-    """Return the normalised gain, 0..1, of `decibels`; more than +6 dB gives 1."""
+    """Return the normalised gain, 0..1, of `decibels`; more than +6 dB gives 1, NaN gives NaN."""
+    if math.isnan(decibels):
+        return decibels
     return 0.0 if decibels <= SILENCE_DB else gainlaw.from_linear(10 ** (min(decibels, gainlaw.TOP_DB) / 20))
 
 
@@ -262,7 +264,7 @@ class Bridge:
 
     def _daw_shows(self, name: str, what: str, value: str | float, now: float) -> None:
         address = self._addresses[name].get(what)
-        if address is None:
+        if address is None or math.isnan(float(value)):
             return
         host, daw = self._ends[address]
         # A host that has not said anything yet is not there: it is told as soon as it is.
