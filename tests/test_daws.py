@@ -155,6 +155,24 @@ def test_an_echo_is_no_news_however_late_it_comes_among_others():
     assert end.says(0.53, 0.03)
 
 
+def test_what_was_on_its_way_when_a_program_was_told_is_no_news_once_the_echo_has_come():
+    end = End()
+    end.says(0.5, 0.0)
+    end.told(0.6, 0.1)
+    assert not end.says(0.5, 0.11) and not end.belated(0.12)
+    assert not end.says(0.6, 0.13)
+    assert not end.belated(1.0) and end.has(0.6)
+
+
+def test_what_another_did_meanwhile_is_news_when_no_echo_comes():
+    end = End()
+    end.says(0.5, 0.0)
+    end.told(0.6, 0.1)
+    assert not end.says(0.9, 0.11)
+    assert end.belated(1.0) and end.has(0.9)
+    assert not end.belated(1.1)
+
+
 def test_what_was_told_long_ago_is_news_again():
     end = End()
     end.says(0.5, 0.0)
@@ -263,7 +281,7 @@ def test_a_track_that_is_renamed_lets_the_stem_go_and_the_next_one_takes_it():
     assert not rig.host.told()
     rig.daw_says(("/strip/name", (1, "old")), ("/strip/name", (2, "drums")))
     assert rig.host.told() == [("/stem/drums/gain", pytest.approx(gain_of(-20.0)))]
-    rig.host_says(("/stem/drums/gain", (0.75,)))
+    rig.host_says(("/stem/drums/gain", (gain_of(-20.0),)), ("/stem/drums/gain", (0.75,)))
     assert rig.daw.told() == [("/strip/gain", 2, 0.0)]
 
 
@@ -302,7 +320,7 @@ def test_reaper_is_asked_once_and_never_taken_for_gone():
     rig.turn(GONE * 10)
     rig.host_says(("/stems", FOUR), ("/stem/bass/gain", (0.75,)))
     assert rig.host.told() == [("/stem/bass/gain", pytest.approx(gain_of(-6.0)))]
-    rig.host_says(("/stem/bass/gain", (0.75,)), ("/stem/bass/mute", (1,)))
+    rig.host_says(("/stem/bass/gain", (gain_of(-6.0),)), ("/stem/bass/gain", (0.75,)))
     assert rig.daw.told() == [("/track/3/volume/db", 0.0)]
 
 
@@ -427,8 +445,8 @@ def packets(live, count: int) -> tuple[list[tuple], tuple]:
 def joined(live) -> tuple:
     """Let the script subscribe, and answer as a host would; return its address."""
     ticks(live, 10)
-    asked, script = packets(live, 2)
-    assert asked == [("/subscribe", "/stem/vocals/gain"), ("/subscribe", "/stem/vocals/mute")]
+    asked, script = packets(live, 3)
+    assert asked == [("/subscribe", "/stem/vocals/gain"), ("/subscribe", "/stem/vocals/mute"), ("/get", "/telemetry/hops")]
     say(live, script, ("/stem/vocals/gain", "f", 0.75), ("/stem/vocals/mute", "i", 0))
     return script
 

@@ -174,6 +174,10 @@ class Link:
         finally:
             self._setting = False
 
+    @property
+    def unknown(self):
+        return self._there is None
+
     def forget(self):
         self._there = None
         self._unanswered = []
@@ -206,12 +210,11 @@ class LaSAFTLive(ControlSurface):
         if self._ticks - self._heard == GONE:
             self._forget()
         if self._ticks % AGAIN == 0:
-            if self._ticks - self._heard >= GONE or any(link._there is None for link in self._links.values()):
-                for address in self._links:
+            # To subscribe to what is known would bring back what is older than what is on its way.
+            for address, link in self._links.items():
+                if link.unknown:
                     self._tell("/subscribe", "s", address)
-            else:
-                # To ask for the values would bring back what is older than what is on its way.
-                self._tell("/get", "s", HOPS)
+            self._tell("/get", "s", HOPS)
 
     def _listen(self):
         for _ in range(256):

@@ -178,6 +178,7 @@ class Bridge:
             said = self._dialect.understood(address, values)
             if said is not None and 0 < said.track <= MOST_TRACKS:
                 self._daw_says(said, now)
+        self._say_belated(now)
         self._ask(now)
         self._report(now)
 
@@ -266,23 +267,40 @@ class Bridge:
         address = self._addresses[name].get(what)
         if address is None or math.isnan(float(value)):
             return
-        host, daw = self._ends[address]
-        # A host that has not said anything yet is not there: it is told as soon as it is.
-        if daw.says(float(value), now) and host.value is not None and not host.has(daw.value):
-            self._tell_host(address, daw.value, now)
+        if self._ends[address][1].says(float(value), now):
+            self._pass_to_host(address, now)
 
     def _host_says(self, address: str, value: float, now: float) -> None:
         host, daw = self._ends[address]
         first = host.value is None
-        if not host.says(value, now) or daw.value is None or daw.has(value):
+        if not host.says(value, now):
             return
-        if first:
+        if not first:
+            self._pass_to_daw(address, now)
+        elif daw.value is not None:
+            self._pass_to_host(address, now)
+
+    def _say_belated(self, now: float) -> None:
+        for address, (host, daw) in self._ends.items():
+            if host.belated(now):
+                self._pass_to_daw(address, now)
+            if daw.belated(now):
+                self._pass_to_host(address, now)
+
+    def _pass_to_host(self, address: str, now: float) -> None:
+        host, daw = self._ends[address]
+        # A host that has not said anything yet is not there: it is told as soon as it is.
+        if host.value is not None and not host.has(daw.value):
             self._tell_host(address, daw.value, now)
+
+    def _pass_to_daw(self, address: str, now: float) -> None:
+        host, daw = self._ends[address]
+        if daw.value is None or daw.has(host.value):
             return
-        daw.told(value, now)
+        daw.told(host.value, now)
         name, what = next((n, w) for n, own in self._addresses.items() for w, a in own.items() if a == address)
         make = self._dialect.mute if what == "mute" else self._dialect.gain
-        message = make(self._joined[name], value)
+        message = make(self._joined[name], host.value)
         self._daw.send(message.address, message.tags, message.values)
 
     def _tell_host(self, address: str, value: float, now: float) -> None:
