@@ -34,9 +34,10 @@ def separator(request) -> Path:
 
 
 @contextmanager
-def playing(separator: Path, *arguments: str) -> Iterator[Host]:
-    """Run a host on no device, with default settings."""
-    with host("--device", "null", "--input", "demo", "--model", str(separator), *arguments) as running:
+def playing(separator: Path, made: Callable[[], object] = lambda: None) -> Iterator[Host]:
+    """Run a host on no device, with default settings; what `made` does is done while it starts."""
+    with host("--device", "null", "--input", "demo", "--model", str(separator)) as running:
+        made()
         running.ask("/stems")
         yield running
         assert "Traceback" not in running.stderr
@@ -255,9 +256,9 @@ class Surface:
 def test_automation_and_faders_of_ardour_move_the_host_and_the_host_moves_ardour(separator, tmp_path):
     if missing := jack_missing() or ardour_missing():
         pytest.skip(missing)
-    make_session(tmp_path, _SONG)
     # A synchronous server throws out a client that is half a second late, as on a busy machine it may be.
-    with jack_server(options=("-t", "4500")) as environment, ardour(tmp_path, environment) as port, playing(separator) as running:
+    patient = jack_server(options=("-t", "4500"))
+    with playing(separator, made=lambda: make_session(tmp_path, _SONG)) as running, patient as environment, ardour(tmp_path, environment) as port:
         peers = ["--host", f"127.0.0.1:{running.port}", "--ardour", f"127.0.0.1:{port}"]
         with (
             Surface(port) as surface,
