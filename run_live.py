@@ -50,7 +50,15 @@ def _live_options(parser: argparse.ArgumentParser) -> None:
         help="device block, 32 to 4096; 0 lets the device choose and vary (default: the hop, at most 512)",
     )
     sound.add_argument("--channels", type=int, default=2, metavar="N", help="channels in and out (default: 2)")
-    sound.add_argument("--input", metavar="FILE", help="play this file as the live source; `demo` for the demo song")
+    source = sound.add_mutually_exclusive_group()
+    source.add_argument("--input", metavar="FILE", help="play this file as the live source; `demo` for the demo song")
+    source.add_argument(
+        "--deck",
+        nargs="?",
+        const="",
+        metavar="FILE",
+        help="have a deck as the source, to play, loop and jump in files over OSC, with this one on it",
+    )
     sound.add_argument("--record", type=Path, metavar="WAV", help="write what is heard to this file (null device only)")
     sound.add_argument(
         "--stems", type=Path, metavar="DIR", help="write the separated stems of the run here (null device only)"
@@ -217,6 +225,7 @@ def _parser() -> argparse.ArgumentParser:
 def _live(options: argparse.Namespace) -> int:
     from rich.console import Console
 
+    from realtime.deck.orders import Setup
     from realtime.errors import HostError
     from realtime.host import Discovery, Host, MidiPorts, OscAddress, has_display, open_window
     from realtime.library import find_separator
@@ -240,6 +249,7 @@ def _live(options: argparse.Namespace) -> int:
         block=options.block,
         channels=options.channels,
         source=options.input,
+        deck=None if options.deck is None else Setup(options.deck or None),
         record=options.record,
         stems=options.stems,
         provider=options.provider,
