@@ -358,6 +358,7 @@ def _deck() -> tuple[Control, ...]:
         ),
         Control("/deck/position", "info", "f", "what is heard of the file now", unit="s", default=(0.0,)),
         Control("/deck/duration", "info", "f", "length of the file", unit="s", default=(0.0,)),
+        Control("/deck/overview", "info", "b", "peaks of the file from start to end, a byte a column, 255 for full scale"),
         Control("/deck/title", "info", "s", "name of the file", default=("",)),
         Control(
             "/deck/state", "info", "s", "off, empty, loading, playing, paused, ended, or failed: and why", default=("off",)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from realtime.changes import Notice
 from realtime.control import Refused, Value
-from realtime.deck.orders import DeckNews, Order
+from realtime.deck.orders import DeckNews, Order, Peaks
 from realtime.demo import SHOW
 from realtime.gesturefile import find_gesture, read_gesture
 from realtime.gestures import ADDRESSES, Gestures
@@ -144,9 +144,12 @@ class Host:
         """What runs now, or ran until the device went."""
         return self.engine.started
 
-    def _hear(self, news: Started | Notice | DeviceState | DeckNews) -> None:
+    def _hear(self, news: Started | Notice | DeviceState | DeckNews | Peaks) -> None:
         if isinstance(news, DeviceState):
             self.state.set_info("/device/state", news.text)
+            return
+        if isinstance(news, Peaks):
+            self.state.set_info("/deck/overview", news.columns)
             return
         if isinstance(news, DeckNews):
             told = news.values()

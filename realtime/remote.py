@@ -16,7 +16,7 @@ from pathlib import Path
 
 from realtime.changes import Changes, Notice
 from realtime.comeback import POLL, await_device, limited
-from realtime.deck.orders import DeckNews, Order
+from realtime.deck.orders import DeckNews, Order, Peaks
 from realtime.errors import DeviceError, HostError
 from realtime.grants import Grants
 from realtime.memory import lock_memory
@@ -34,6 +34,8 @@ from realtime.view import View
 SWITCH_INTERVAL = 0.0005
 
 _BEAT = 1 / 30
+# Seconds between two looks at the deck's file as a whole, which fills little by little.
+_GLANCE = 0.5
 # No start of a device takes longer, but for one whose server goes meanwhile.
 _LONGEST_START = 60.0
 
@@ -141,6 +143,7 @@ def _serve(plan: Plan, pipe, name: str, comeback: bool = False) -> None:
 
     threading.Thread(target=receive, name="mixes", daemon=True).start()
     told: DeckNews | None = None
+    glance, shown = 0.0, b""
     # Looks at uneven intervals, so that no device keeps step with it, which would look like longer blocks.
     while not session.over and not stop.wait(random.uniform(0.5, 1.5) * _BEAT):
         changes.beat()
@@ -151,6 +154,9 @@ def _serve(plan: Plan, pipe, name: str, comeback: bool = False) -> None:
                 pipe.send(Notice(session.deck.said.get()))
             if (now := session.deck.news()) != told:
                 pipe.send(told := now)
+            if time.monotonic() >= glance and (seen := session.deck.overview()) != shown:
+                pipe.send(Peaks(shown := seen))
+                glance = time.monotonic() + _GLANCE
     if (lost := session.lost) is not None and not stop.is_set():
         # Nothing is closed, because that may hang.
         plan = replace(session.resumption(), latency=changes.wanted, automatic=changes.automatic)
@@ -250,7 +256,7 @@ class RemoteEngine:
         self,
         plan: Plan,
         say: Callable[[str], object] = lambda sentence: None,
-        tell: Callable[[Started | Notice | DeviceState | DeckNews], object] = lambda news: None,
+        tell: Callable[[Started | Notice | DeviceState | DeckNews | Peaks], object] = lambda news: None,
         mix: Callable[[], Mix] | None = None,
     ) -> None:
         self._plan, self._tell, self._mix = plan, tell, mix or (lambda: plan.mix)
@@ -368,7 +374,7 @@ class RemoteEngine:
                 message = None
             self._take(message)
 
-    def _take(self, message: _Shared | Started | Notice | DeckNews | Lost | Waiting | Found | Ended | str | None) -> None:
+    def _take(self, message: _Shared | Started | Notice | DeckNews | Peaks | Lost | Waiting | Found | Ended | str | None) -> None:
         if isinstance(message, _Shared):
             try:
                 self._life.take(message)
@@ -380,7 +386,7 @@ class RemoteEngine:
                 self._tell(message)
             else:
                 self._resume(message)
-        elif isinstance(message, Notice | DeckNews):
+        elif isinstance(message, Notice | DeckNews | Peaks):
             self._tell(message)
         elif isinstance(message, Lost):
             self._lose(message)

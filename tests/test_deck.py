@@ -365,6 +365,16 @@ def test_a_file_that_goes_or_changes_is_said_and_the_rest_goes_on(tmp_path, open
     assert deck.read_surely(1000).any() and deck.news().state == "playing"
 
 
+def test_the_overview_shows_the_peaks_of_the_whole_file(tmp_path, open_deck):
+    audio = np.zeros((20 * RATE, 2), np.float32)
+    for share, peak in ((0.1, 1.0), (0.5, -0.5), (0.9999, 0.25)):
+        audio[round(share * len(audio)), 1] = peak
+    deck = open_deck(path=str(written(tmp_path / "marks.wav", audio, subtype="FLOAT")))
+    expected = np.zeros(1000, np.uint8)
+    expected[[100, 500, 999]] = 255, 128, 64
+    wait_for(lambda: np.array_equal(np.frombuffer(deck.overview(), np.uint8), expected))
+
+
 # In a stream.
 
 
@@ -407,6 +417,7 @@ def test_a_run_with_a_deck_goes_on_beyond_the_end_of_the_file_and_is_played_over
     wait_for(lambda: reads("/deck/state") == "ended", 20)
     assert reads("/deck/duration") == pytest.approx(3 + 17 / RATE) and reads("/deck/title") == "song"
     assert not host.engine.wait(0.3)
+    wait_for(lambda: len(reads("/deck/overview")) == 1000 and min(reads("/deck/overview")) > 30)
     state.set("/deck/cue/2/set", 1.25)
     state.set("/deck/loop", 1.0, 1.5)
     wait_for(lambda: reads("/deck/cue/2/at") == 1.25 and reads("/deck/loop/on") == 1)

@@ -13,6 +13,7 @@ import numpy as np
 
 from realtime.deck.material import CHUNK, Material
 from realtime.deck.orders import CUES, DeckNews, Order, Setup
+from realtime.deck.overview import Overview
 from realtime.deck.playhead import Jump, Loop, Play, PlayHead, Put, Wrap
 from realtime.errors import HostError
 
@@ -40,6 +41,7 @@ class Deck:
         self._orders: queue.SimpleQueue[Order | None] = queue.SimpleQueue()
         self._loading = False
         self._material: Material | None = None
+        self._overview: Overview | None = None
         if setup.path is not None:
             material = Material(setup.path, rate, channels)
             start, end = (round(at * rate) for at in setup.loop)
@@ -88,6 +90,10 @@ class Deck:
             fade=1000 * head.fade / self.rate,
         )
 
+    def overview(self) -> bytes:
+        """Return the peaks of the file from start to end, as far as they have been found: see `realtime.deck.overview`."""
+        return b"" if self._overview is None else self._overview.columns
+
     def setup(self) -> Setup:
         """Return what is on it now, for one that goes on from here."""
         if self._material is None:
@@ -120,9 +126,15 @@ class Deck:
             try:
                 order = self._orders.get(timeout=_REST) if idle else self._orders.get_nowait()
             except queue.Empty:
-                idle = not self._decode_one()
+                busy = self._decode_one()
+                # What is played comes first.
+                if not busy and self._overview is not None:
+                    self._overview.step()
+                idle = not busy
                 continue
             if order is None:
+                if self._overview is not None:
+                    self._overview.close()
                 return
             try:
                 self._carry_out(order)
@@ -179,6 +191,9 @@ class Deck:
         for index in range(first, min(first + 2, _chunks(material))):
             material.decode(index)
         before, self._material = self._material, material
+        if self._overview is not None:
+            self._overview.close()
+        self._overview = Overview(material)
         self.head.stuck = None
         self.head.moves.append(Put(material, at))
         if before is not None:

@@ -31,6 +31,13 @@ class Setup:
 
 
 @dataclass(frozen=True)
+class Peaks:
+    """The file at a glance: a byte a column, see `realtime.deck.overview`."""
+
+    columns: bytes
+
+
+@dataclass(frozen=True)
 class DeckNews:
     """How the deck stands: `position` is what is heard now, in seconds, as are the other times; `fade` in milliseconds."""
 
