@@ -169,6 +169,13 @@ def test_it_knows_what_was_heard_when(head):
     assert head.place(2500) == head.place(2999) == 51000 - head.fade
 
 
+def test_of_jumps_that_come_at_once_the_last_is_heard(head, song):
+    head.read(100)
+    head.moves.extend(move for to in range(10000, 90000, 1000) for move in (Jump(to), Play(True)))
+    assert np.array_equal(head.read(head.fade + 1000)[head.fade :], song[89000:90000])
+    assert not head.moves or head.fade
+
+
 def test_what_is_not_decoded_is_waited_for_and_a_jump_there_plays_on_meanwhile(path, song):
     head, material = PlayHead(2), Material(path, RATE, 2)
     material.decode(0)
@@ -299,11 +306,24 @@ def test_orders_that_make_no_sense_are_answered_in_a_sentence(open_deck):
         (deck, Order("/deck/loop/on", (1,)), "a loop begins"),
         (deck, Order("/deck/cue/8"), "hot cue 8 is not set"),
         (deck, Order("/deck/load", ("/no/such/file.wav",)), "there is no file"),
+        (deck, Order("/deck/load", ("/" + 300 * "x",)), "is no file that can be opened"),
+        (deck, Order("/deck/load", ("a\0b",)), "there is no file"),
+        (deck, Order("/deck/load", ("~nobody-of-that-name/song.wav",)), "home"),
+        (deck, Order("/deck/load", ()), "takes the path of a file"),
     ):
         target.order(order)
         assert reason in target.said.get(timeout=10)
     assert deck.news().title == "song" and deck.read_surely(100).any()
     assert empty.news().state == "empty" and not empty.read(100).any()
+
+
+def test_orders_without_end_are_refused_while_the_sound_stands_still(open_deck):
+    deck = open_deck()
+    for _ in range(200):
+        deck.order(Order("/deck/play", (0,)))
+    assert "the sound stands still" in deck.said.get(timeout=10)
+    wait_for(deck._orders.empty)
+    assert len(deck.head.moves) < 100
 
 
 def test_another_file_is_loaded_while_one_plays(open_deck, tmp_path):

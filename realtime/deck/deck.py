@@ -20,6 +20,7 @@ from realtime.errors import HostError
 # Seconds decoded ahead of the play head, kept behind it, and kept from each hot cue and the loop's start on.
 AHEAD, BEHIND, KEPT = 20.0, 2.0, 3.0
 SHORTEST_LOOP = 64
+MOST_WAITING = 64
 # How long the decoder rests where nothing is to be done, in seconds, and how long the start of a file is waited for.
 _REST, _PATIENCE = 0.02, 10.0
 
@@ -138,7 +139,7 @@ class Deck:
                 return
             try:
                 self._carry_out(order)
-            except HostError as problem:
+            except (HostError, RuntimeError, OSError, ValueError) as problem:
                 self.said.put(str(problem))
             idle = False
 
@@ -150,6 +151,8 @@ class Deck:
                 raise HostError("/deck/load takes the path of a file; nothing was loaded.")
             case ["fade"], [milliseconds]:
                 self._set_fade(milliseconds)
+            case _ if len(self.head.moves) > MOST_WAITING:
+                raise HostError(f"the sound stands still, and {len(self.head.moves)} orders wait for it already.")
             case _ if self._material is None:
                 raise HostError(f"the deck is empty, and {order.address} has nothing to act on; /deck/load a file first.")
             case ["play"], [on]:
@@ -247,7 +250,7 @@ class Deck:
             return False
         try:
             material.decode(missing)
-        except HostError as problem:
+        except (HostError, RuntimeError, OSError, ValueError) as problem:
             head.stuck = str(problem).rstrip(".")
             self.said.put(f"{problem} What has been decoded plays on; then the deck is silent until it is loaded anew.")
         while material.notices:

@@ -32,7 +32,7 @@ class Material:
     """
 
     def __init__(self, path: str | Path, rate: int, channels: int) -> None:
-        self.path, self.rate, self.channels = Path(path), rate, channels
+        self.path, self.rate, self.channels = Path(path).expanduser(), rate, channels
         # A name may hold what is no text.
         self.title = self.path.stem.encode(errors="replace").decode()
         self.chunks: dict[int, np.ndarray] = {}
@@ -50,6 +50,8 @@ class Material:
                     f"{self.path} is protected against copying (DRM), and cannot be played here; choose a file without protection."
                 ) from None
             raise
+        except (OSError, ValueError) as problem:
+            raise HostError(f"{self.title!r} is no file that can be opened ({problem}); check the path.") from None
         self._stamp = _stamp(self.path)
         common = math.gcd(self._file.samplerate, self.rate)
         # So many frames of the file last as long as so many of the stream.
@@ -182,6 +184,6 @@ def _is_protected(path: Path) -> bool:
             looked = file.read(_LOOKED_THROUGH)
             file.seek(max(0, os.fstat(file.fileno()).st_size - _LOOKED_THROUGH))
             looked += file.read()
-    except OSError:
+    except (OSError, ValueError):
         return False
     return b"ftyp" in looked[:64] and any(word in looked for word in _PROTECTED)

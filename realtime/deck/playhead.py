@@ -195,8 +195,10 @@ class PlayHead:
         while self._fade is None and self.target is None and self.moves:
             match self.moves.popleft():
                 case Jump(to):
-                    self.target = to
-                    self._jump()
+                    # Nobody waits for the first of two.
+                    if not any(isinstance(move, Jump) for move in self.moves):
+                        self.target = to
+                        self._jump()
                 case Wrap():
                     loop = self.loop
                     if self.playing and self.position >= loop.end > loop.start:
@@ -231,9 +233,8 @@ class PlayHead:
         elif self.stuck or self.material.holds(self.target - self.fade, self.fade + _ROOM):
             to, self.target = self.target, None
             self._begin_fade(self.fade, to)
-        elif self.moves and isinstance(self.moves[0], Jump):
-            # Nobody waits for the first of two.
-            self.target = self.moves.popleft().to
+        elif any(isinstance(move, Jump | Put) for move in self.moves):
+            self.target = None
 
     def _note(self, since: int, speed: int) -> None:
         last = self._past[-1]
