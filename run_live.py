@@ -50,6 +50,12 @@ def _live_options(parser: argparse.ArgumentParser) -> None:
         help="device block, 32 to 4096; 0 lets the device choose and vary (default: the hop, at most 512)",
     )
     sound.add_argument("--channels", type=int, default=2, metavar="N", help="channels in and out (default: 2)")
+    sound.add_argument(
+        "--outputs",
+        metavar="LIST",
+        help="what leaves on each pair of output channels, separated by commas: master, a stem, remainder, dry, cue or "
+        "none; a stem with :pre is taken before its fader (default: the master alone)",
+    )
     source = sound.add_mutually_exclusive_group()
     source.add_argument("--input", metavar="FILE", help="play this file as the live source; `demo` for the demo song")
     source.add_argument(
@@ -107,6 +113,11 @@ def _live_options(parser: argparse.ArgumentParser) -> None:
         metavar="ADDRESS",
         help="with --osc-host: listen only to these addresses and networks, such as 192.168.1.0/24, and to this machine",
     )
+    control.add_argument(
+        "--midi", action="append", default=[], metavar="PORT",
+        help="MIDI controller, by part of its port's name; may be repeated (`midi` lists the ports)",
+    )
+    _map_option(control)
     query = control.add_mutually_exclusive_group()
     query.add_argument(
         "--oscquery-port",
@@ -117,11 +128,6 @@ def _live_options(parser: argparse.ArgumentParser) -> None:
     query.add_argument(
         "--no-oscquery", action="store_true", help="neither describe the controls nor announce the host on the network"
     )
-    control.add_argument(
-        "--midi", action="append", default=[], metavar="PORT",
-        help="MIDI controller, by part of its port's name; may be repeated (`midi` lists the ports)",
-    )
-    _map_option(control)
     view = control.add_mutually_exclusive_group()
     view.add_argument("--window", action="store_true", help="insist on the window")
     view.add_argument("--no-window", action="store_true", help="stay in the terminal")
@@ -214,12 +220,17 @@ def _parser() -> argparse.ArgumentParser:
 
     osc = commands.add_parser("osc", help="print the whole OSC address space")
     osc.add_argument("--model", default=DEFAULT_MODEL, metavar="NAME_OR_FILE", help="separator whose stems are meant")
+    osc.add_argument("--outputs", metavar="LIST", help="what leaves on each output pair, for the controls of these")
     osc.add_argument("--markdown", action="store_true", help="as a table in Markdown")
 
     midi = commands.add_parser("midi", help="list the MIDI ports, and what moves what")
     midi.add_argument("--model", default=DEFAULT_MODEL, metavar="NAME_OR_FILE", help="separator whose stems are meant")
     _map_option(midi)
     return parser
+
+
+def _outputs(options: argparse.Namespace) -> tuple[str, ...]:
+    return tuple(name.strip() for name in options.outputs.split(",")) if options.outputs else ()
 
 
 def _live(options: argparse.Namespace) -> int:
@@ -248,6 +259,7 @@ def _live(options: argparse.Namespace) -> int:
         rate=options.rate,
         block=options.block,
         channels=options.channels,
+        outputs=_outputs(options),
         source=options.input,
         deck=None if options.deck is None else Setup(options.deck or None),
         record=options.record,
@@ -271,8 +283,6 @@ def _live(options: argparse.Namespace) -> int:
             gestures=options.gestures,
             discovery=discovery,
         )
-    for note in host.notes:
-        print(f"note: {note}", file=sys.stderr)
     window = open_window(osc) if windowed else None
     ended = watch(host)
     if window is not None:
@@ -427,7 +437,7 @@ def _osc(options: argparse.Namespace) -> int:
     from realtime.separator import Separator
 
     separator = Separator.load(find_separator(options.model))
-    print(table_text(separator.metadata.stems, separator.attends, options.markdown))
+    print(table_text(separator.metadata.stems, separator.attends, options.markdown, _outputs(options)))
     return 0
 
 

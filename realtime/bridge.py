@@ -96,7 +96,7 @@ class Bridge:
         self._words = np.zeros(WORDS, np.int64)
         self._words[[LATENCY, WANTED_LATENCY, OUT_POSITION]] = latency, latency, -latency
         self._words[LOUD] = 1
-        self._state = np.zeros(STATE)
+        self._state = np.zeros(STATE + out_channels)
         self._state[[MIX, WEIGHT, LEVEL]] = 1
         # Filled, not only reserved: the callback must not be the first to touch a page.
         self._in_ring = np.full((capacity, in_channels), 0, np.float32)
@@ -104,7 +104,7 @@ class Bridge:
         self._weight_ring = np.full(capacity, 0, np.float32)
         self._tails = np.full((SLOTS, tail, out_channels), 0, np.float32)
         self._slot_weights = np.full((SLOTS, tail), 0, np.float32)
-        self._fills = np.zeros(SLOTS)
+        self._fills = np.zeros((SLOTS, out_channels))
         self.shape(hop, weights)
         self._arrays = (
             self._words,
@@ -217,11 +217,11 @@ class Bridge:
         # The callback may be an eighth of the ring beyond the head it shows, twice at most.
         return load_after_reads(self._words, IN_HEAD) - max(start, 0) <= capacity - capacity // 4
 
-    def publish(self, block: np.ndarray, tail: np.ndarray, fill_gain: float) -> None:
+    def publish(self, block: np.ndarray, tail: np.ndarray, fill_gain: float | np.ndarray) -> None:
         """Publish `block` [n, out_channels], the wet samples from `published` on, n >= 0.
 
         `tail` [up to tail, out_channels] is what overlap-add already holds behind them, weighted as
-        `tail_weights` say; `fill_gain` the linear gain at which dry sound fills a gap.
+        `tail_weights` say; `fill_gain` the linear gain, one or [out_channels], at which dry sound fills a gap.
         """
         _to_ring(self._out_ring, self._end, block)
         _to_ring(self._weight_ring, self._end, np.broadcast_to(np.float32(1), len(block)))
@@ -246,9 +246,9 @@ class Bridge:
         _to_ring(self._out_ring, start, wet)
         _to_ring(self._weight_ring, start, weight)
         self._end = self._whole = position
-        self._hand_over(tail, self._slot_weights[slot, : len(tail)], float(self._fills[slot]))
+        self._hand_over(tail, self._slot_weights[slot, : len(tail)], self._fills[slot])
 
-    def _hand_over(self, tail: np.ndarray, weights: np.ndarray, fill_gain: float) -> None:
+    def _hand_over(self, tail: np.ndarray, weights: np.ndarray, fill_gain: float | np.ndarray) -> None:
         self._sequence += 1
         slot = self._sequence % SLOTS
         self._tails[slot, : len(tail)] = tail

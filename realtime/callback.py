@@ -4,9 +4,10 @@
 it neither allocates nor runs Python. `exchange_python` is the same function uncompiled.
 
 What is played at position p is r x(p) + (1 - r a(p)) g d(p): x is the wet sample, already weighted
-by a, d the dry sample and g the fill gain. The weight a is 1 where the wet sound is whole, falls
-over the overlap-add tail behind its end, and is 0 beyond. The mix r shrinks whenever a rises, so
-that r a never jumps up; where the sound is whole it grows to 1 within a hop.
+by a, d the dry sample and g the fill gain, of which each output channel has its own. The weight a is
+1 where the wet sound is whole, falls over the overlap-add tail behind its end, and is 0 beyond. The
+mix r shrinks whenever a rises, so that r a never jumps up; where the sound is whole it grows to 1
+within a hop.
 
 Where another latency is wanted, the sound at the new one takes over from that at the old one within FADE samples.
 """
@@ -34,9 +35,9 @@ WANTED_LATENCY, HOP = 80, 81  # inference: the latency to go to; samples in whic
 LOUD = 82  # control: 1, or 0 where nothing is to be heard
 WORDS = 96
 
-# Layout of the callback's own float64 state.
-MIX, WEIGHT, FILL, LEVEL = 0, 1, 2, 3
-STATE = 4
+# Layout of the callback's own float64 state; the fill gain of each output channel follows.
+MIX, WEIGHT, LEVEL = 0, 1, 2
+STATE = 3
 
 # Layout of the user data: shapes, then addresses, of what `exchange` takes.
 IN_CHANNELS, OUT_CHANNELS, IN_CAPACITY, OUT_CAPACITY, TAIL = 0, 1, 2, 3, 4
@@ -69,9 +70,9 @@ def exchange_python(
     """Take a block in, play a block out.
 
     `block_in` float32 [n, in_channels], `block_out` float32 [n, out_channels], `flags` PortAudio's
-    status flags. `words` int64 [WORDS] and `state` float64 [STATE] as laid out above; `in_ring` float32
-    [2^k, in_channels], `out_ring` float32 [2^m, out_channels], `weight_ring` float32 [2^m]; `tails`
-    float32 [SLOTS, tail, out_channels], `fills` float64 [SLOTS], `weights` float32 [SLOTS, tail], below 1.
+    status flags. `words` int64 [WORDS] and `state` float64 [STATE + out_channels] as laid out above; `in_ring`
+    float32 [2^k, in_channels], `out_ring` float32 [2^m, out_channels], `weight_ring` float32 [2^m]; `tails` float32
+    [SLOTS, tail, out_channels], `fills` float64 [SLOTS, out_channels], `weights` float32 [SLOTS, tail], below 1.
     """
     total = block_out.shape[0]
     in_channels = in_ring.shape[1]
@@ -89,7 +90,6 @@ def exchange_python(
     step = 1.0 / words[HOP]
     r = float(state[MIX])
     last = float(state[WEIGHT])
-    g = float(state[FILL])
     words[CALLBACKS] += 1
     if flags & XRUN_FLAGS:
         words[XRUNS] += 1
@@ -111,7 +111,6 @@ def exchange_python(
         whole = words[WHOLE + slot]
         tail_start = words[TAIL_STARTS + slot]
         tail_end = words[TAIL_ENDS + slot]
-        fill = float(fills[slot])
         since = head - latency
         i = 0
         while i < count:
@@ -126,7 +125,8 @@ def exchange_python(
             if fading == 0 and r == 1.0 and last == 1.0 and whole <= p < end:
                 run = min(count - i, end - p, out_capacity - at)
                 _copy_rows(block_out, done + i, out_ring, at, run)
-                g = fill
+                for c in range(out_channels):
+                    state[STATE + c] = fills[slot, c]
                 i += run
                 continue
             weight = 0.0
@@ -143,10 +143,13 @@ def exchange_python(
                 if last == 1.0:
                     words[GAPS] += 1
             last = weight
+            rest = 1.0 - r * weight
             # A gain that is heard glides.
-            g = fill if r * weight == 1.0 else g + (fill - g) * step
-            dry = (1.0 - r * weight) * g
+            pace = step if rest else 1.0
             for c in range(out_channels):
+                g = float(state[STATE + c])
+                g += (float(fills[slot, c]) - g) * pace
+                state[STATE + c] = g
                 wet = 0.0
                 if p < end:
                     wet = float(out_ring[at, c])
@@ -156,7 +159,7 @@ def exchange_python(
                 # NaN and infinity would pass even a gain of zero.
                 if not abs(sound) < 1e30:
                     sound = 0.0
-                block_out[done + i, c] = (r * wet + dry * sound) * (p >= 0)
+                block_out[done + i, c] = (r * wet + rest * g * sound) * (p >= 0)
             if fading > 0:
                 q = head + i - words[LATENCY_BEFORE]
                 share = fading / (FADE + 1.0)
@@ -174,7 +177,7 @@ def exchange_python(
                     sound = float(in_ring[q & in_mask, c % in_channels])
                     if not abs(sound) < 1e30:
                         sound = 0.0
-                    old = (wet + (1.0 - before) * g * sound) * (q >= 0)
+                    old = (wet + (1.0 - before) * float(state[STATE + c]) * sound) * (q >= 0)
                     block_out[done + i, c] += share * (old - block_out[done + i, c])
                 words[FADING] = fading - 1
             i += 1
@@ -190,7 +193,6 @@ def exchange_python(
         state[LEVEL] = level
     state[MIX] = r
     state[WEIGHT] = last
-    state[FILL] = g
 
 
 exchange = compiled(exchange_python)
@@ -215,12 +217,12 @@ if njit:
             carray(block_out, (n, outs), np.float32),
             np.int64(flags),
             carray(_pointer(user[ADDRESSES]), (WORDS,), np.int64),
-            carray(_pointer(user[ADDRESSES + 1]), (STATE,), np.float64),
+            carray(_pointer(user[ADDRESSES + 1]), (STATE + outs,), np.float64),
             carray(_pointer(user[ADDRESSES + 2]), (user[IN_CAPACITY], ins), np.float32),
             carray(_pointer(user[ADDRESSES + 3]), (user[OUT_CAPACITY], outs), np.float32),
             carray(_pointer(user[ADDRESSES + 4]), (user[OUT_CAPACITY],), np.float32),
             carray(_pointer(user[ADDRESSES + 5]), (SLOTS, tail, outs), np.float32),
-            carray(_pointer(user[ADDRESSES + 6]), (SLOTS,), np.float64),
+            carray(_pointer(user[ADDRESSES + 6]), (SLOTS, outs), np.float64),
             carray(_pointer(user[ADDRESSES + 7]), (SLOTS, tail), np.float32),
         )
         return 0  # paContinue

@@ -24,16 +24,16 @@ _TAIL = 64
 
 @dataclass
 class Stretch:
-    """Output from device position `start` on: `block` [n, channels], `tail` behind it, `fill_gain` for a gap."""
+    """Output from device position `start` on: `block` [n, channels], `tail` behind it, `fills` [channels] for a gap."""
 
     start: int
     block: np.ndarray
     tail: np.ndarray
-    fill_gain: float
+    fills: np.ndarray
 
     def copy(self) -> Stretch:
         """Return one that stays as it is."""
-        return Stretch(self.start, self.block.copy(), self.tail.copy(), self.fill_gain)
+        return Stretch(self.start, self.block.copy(), self.tail.copy(), self.fills.copy())
 
 
 class Native:
@@ -49,7 +49,7 @@ class Native:
         self.tail_weights = engine.weights
         # Where complete output begins again after a hop was left out.
         self.valid_from = 0
-        self._stretch = Stretch(0, engine.master, engine.tail, 0.0)
+        self._stretch = Stretch(0, engine.out, engine.out_tail, engine.fills)
 
     def submit(self, mix: Mix, at: int | None) -> None:
         """Hand a mix to the engine; `at` is a position of the stream, None at once."""
@@ -63,7 +63,7 @@ class Native:
         engine = self.engine
         if not engine.process(block):
             self.valid_from = self.base + engine.end
-        self._stretch.start, self._stretch.fill_gain = self.base + engine.start, engine.fill_gain
+        self._stretch.start = self.base + engine.start
         return (self._stretch,)
 
     def skip(self, block: np.ndarray) -> int:
@@ -91,11 +91,12 @@ class Resampled:
         self.tail_weights = np.cos(0.5 * np.pi * (np.arange(_TAIL) + 0.5) / _TAIL) ** 2
         self.valid_from = 0
         self._down = Resampler(device_rate, int(engine.rate), engine.channels)
-        self._up = Resampler(int(engine.rate), device_rate, engine.channels)
+        outs = engine.out.shape[1]
+        self._up = Resampler(int(engine.rate), device_rate, outs)
         self._waiting = np.zeros((0, engine.channels), np.float32)
-        self._held = np.zeros((0, engine.channels), np.float32)
+        self._held = np.zeros((0, outs), np.float32)
         self._weights = self.tail_weights.astype(np.float32)[:, None]
-        self._position = base + _start(engine, device_rate, self._up, engine.channels)
+        self._position = base + _start(engine, device_rate, self._up, outs)
 
     def submit(self, mix: Mix, at: int | None) -> None:
         """Hand a mix to the engine; `at` is a position of the stream, None at once."""
@@ -108,18 +109,19 @@ class Resampled:
         while len(self._waiting) >= step:
             part, self._waiting = self._waiting[:step], self._waiting[step:]
             if separate and engine.process(part):
-                master = engine.master
+                out = engine.out
             else:
                 if not separate:
                     engine.push(part)
                     engine.drop()
-                master = np.zeros_like(engine.master)
+                out = np.zeros_like(engine.out)
                 # The resampler smears what is missing; a quarter of a hop covers its kernel.
                 self.valid_from = self.base + math.ceil((engine.end + engine.mode.hop // 4) * self.factor)
-            sound = np.concatenate([self._held, self._up.push(master)])
+            sound = np.concatenate([self._held, self._up.push(out)])
             count = max(0, len(sound) - _TAIL)
             self._held = tail = sound[count:]
-            stretches.append(Stretch(self._position, sound[:count], tail * self._weights[: len(tail)], engine.fill_gain))
+            fading = tail * self._weights[: len(tail)]
+            stretches.append(Stretch(self._position, sound[:count], fading, engine.fills.copy()))
             self._position += count
         return tuple(stretches)
 

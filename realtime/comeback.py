@@ -25,12 +25,12 @@ LONGEST_LOOK = 20.0
 def find_device(plan: Plan) -> Plan:
     """Return `plan` if its device is there, at its own rate where it refuses the planned one. Raises DeviceError."""
     try:
-        PortAudioDevice(plan.device, plan.rate, plan.block, plan.channels)
+        PortAudioDevice(plan.device, plan.rate, plan.block, plan.lines)
     except DeviceError:
         if plan.rate is None:
             raise
         plan = replace(plan, rate=None)
-        PortAudioDevice(plan.device, plan.rate, plan.block, plan.channels)
+        PortAudioDevice(plan.device, plan.rate, plan.block, plan.lines)
     return plan
 
 

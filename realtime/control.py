@@ -14,6 +14,7 @@ from realtime import gainlaw
 from realtime.deck.orders import CUES, FADE, LONGEST_FADE
 from realtime.errors import HostError
 from realtime.latency import MODE_NAMES
+from realtime.outputs import check_outputs, cues, sources
 from realtime.presets import presets_for
 
 Value = float | int | str | bytes
@@ -161,15 +162,19 @@ def check_stems(stems: Sequence[str]) -> None:
 
 
 def controls_for(
-    stems: Sequence[str], attends: tuple[int, int] | None = None, models: Sequence[str] = ()
+    stems: Sequence[str],
+    attends: tuple[int, int] | None = None,
+    models: Sequence[str] = (),
+    outputs: Sequence[str] = (),
 ) -> dict[str, Control]:
     """Return the table for `stems`, by address, in the order of the documentation.
 
     `attends` are the layers and latent sources of the separator's attention; None where it tells none. `models` are
-    the names of the separators to choose from.
-    Raises HostError where a stem's name cannot be part of an address.
+    the names of the separators to choose from, `outputs` what each output pair has at the start, where there are pairs.
+    Raises HostError where a stem's name cannot be part of an address, or an output is none that can be.
     """
     check_stems(stems)
+    check_outputs(outputs, stems)
     presets = tuple(presets_for(stems))
     count = len(stems)
     fader = {"range": (0, 1), "unit": "0.75 = 0 dB", "text": gainlaw.to_text}
@@ -217,10 +222,8 @@ def controls_for(
         Control("/run", "choice", "s", "how the condition is run", choices=("single", "stems")),
         Control("/gesture/play", "action", "s", "plays a recorded gesture from its start, in place of itself"),
         Control("/gesture/record", "action", "s", "records every change of a setting as a gesture of this name"),
-        Control(
-            "/gesture/stop", "action", "s", "ends the recording or playing of a gesture, or of all; a recording is then kept",
-            optional=True,
-        ),
+        Control("/gesture/end", "action", "s", "ends the gesture of this name: a recording of it is kept, it plays no more"),
+        Control("/gesture/stop", "action", "", "ends all gestures, and keeps what was recorded"),
         Control(
             "/gesture/loop", "choice", description="gestures come round from now on", tags="i", range=(0, 1), default=(0,),
         ),
@@ -317,6 +320,23 @@ def controls_for(
             )
             for end, note in [("", "in single only"), *((f"/{stem}", f"for {stem}, in stems only") for stem in stems)]
         ]
+    for number, source in enumerate(outputs, 1):
+        table += [
+            Control(
+                f"/output/{number}/source", "setting", "s", f"what leaves on output pair {number}; stems need the run stems",
+                default=(source,), choices=sources(stems),
+            ),
+            Control(
+                f"/output/{number}/gain", "setting", "f", f"level of output pair {number}", default=(gainlaw.UNITY,), **fader
+            ),
+        ]
+    if outputs:
+        table += [
+            Control(
+                address, "setting", description=f"adds {name} to the cue, which is the master where nothing is cued", **switch
+            )
+            for name, address in cues(stems).items()
+        ]
     by_address: dict[str, Control] = {}
     for control in table:
         by_address[control.address] = control
@@ -377,10 +397,12 @@ def below(prefix: str, address: str) -> bool:
     return not prefix or address == prefix or address.startswith(prefix + "/")
 
 
-def table_text(stems: Sequence[str], attends: tuple[int, int] | None = None, markdown: bool = False) -> str:
+def table_text(
+    stems: Sequence[str], attends: tuple[int, int] | None = None, markdown: bool = False, outputs: Sequence[str] = ()
+) -> str:
     """Return the table of `controls_for` in columns, for a person to read, or as a table in Markdown."""
     rows = [("address", "types", "access", "range", "unit", "default", "description")]
-    for control in controls_for(stems, attends).values():
+    for control in controls_for(stems, attends, outputs=outputs).values():
         types = "".join(f"[{tag}]" for tag in control.tags) if control.optional else control.tags
         pairs = control.ranges or (control.range,)
         bounds = " ".join(f"{pair[0]:g}..{pair[1]:g}" for pair in pairs if pair)

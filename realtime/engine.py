@@ -16,6 +16,7 @@ import numpy as np
 from realtime.errors import HostError
 from realtime.latency import Mode
 from realtime.mix import Mix, Ramps, Schedule
+from realtime.patchbay import Parts, Patchbay
 from realtime.separator import Separator
 from realtime.stft import Analysis, Synthesis
 from realtime.windows import analysis_window, overlap_profile, synthesis_window
@@ -95,10 +96,20 @@ class Engine:
     `tail` [synthesis - hop, channels] what is already known behind them (weighted by `tail_weights`),
     `stems` [streams, step, channels] and `dry` [step, channels] their parts. Positions count input
     samples; where the signal ends at one, `ends_at` says so, and what follows it must be silence.
+
+    What is to leave are `out` [step, channels], `out_tail` and, for each channel, the gain `fills` of the dry sound in a
+    gap: those of the master, or, with `pairs`, of as many pairs of channels, which the mix routes.
     """
 
     def __init__(
-        self, separator: Separator, mode: Mode, channels: int, run: Run, mix: Mix, rate: float | None = None
+        self,
+        separator: Separator,
+        mode: Mode,
+        channels: int,
+        run: Run,
+        mix: Mix,
+        rate: float | None = None,
+        pairs: int = 0,
     ) -> None:
         meta = separator.metadata
         if run not in meta.runs:
@@ -148,6 +159,14 @@ class Engine:
         self._next_condition: tuple[np.ndarray, int] | None = None
         self._powers = np.zeros(2)
         self._smoothing = float(np.exp(-step / self.rate / 0.1))
+        self.out, self.out_tail, self.fills = self.master, self.tail, np.zeros(channels)
+        self._patchbay: Patchbay | None = None
+        if pairs:
+            parts = Parts(
+                self.master, self.dry, self.stems, self.tail, self._shaped_dry, self._stem_tails, run == "stems"
+            )
+            self._patchbay = patchbay = Patchbay(pairs, self.names, parts, mode.hop, mix.routes)
+            self.out, self.out_tail, self.fills = patchbay.block, patchbay.tail, patchbay.fills
 
     def _values(self, mix: Mix) -> np.ndarray:
         """What moves by the sample: the gain of each stream, then the remainder's, then the wet share."""
@@ -165,6 +184,8 @@ class Engine:
     def _aim(self, mix: Mix, offset: int) -> None:
         samples = round(mix.glide * self.rate)
         self._ramps.aim(self._values(mix), samples)
+        if self._patchbay is not None:
+            self._patchbay.aim(mix.routes, samples)
         if self.run == "single":
             self._next_condition = self._wanted_condition(mix), max(1, round(samples / self.step))
             if offset == 0:
@@ -181,10 +202,15 @@ class Engine:
         self._steer()
         for position, mix in self.schedule.take(start + step):
             offset = 0 if position is None else min(max(position - start, at), step)
-            self._ramps.run(at, offset)
+            self._pass(at, offset)
             at = offset
             self._aim(mix, offset)
-        self._ramps.run(at, step)
+        self._pass(at, step)
+
+    def _pass(self, start: int, end: int) -> None:
+        self._ramps.run(start, end)
+        if self._patchbay is not None:
+            self._patchbay.run(start, end)
 
     def _glide(self) -> np.ndarray:
         if self._glide_left:
@@ -302,6 +328,10 @@ class Engine:
         powers[1] += np.vdot(self.dry, self.dry)
         silent = now[-1] == 1 and not now[: streams + 1].any()
         self.fill_gain = 0.0 if silent else float(min(1.0, np.sqrt(powers[0] / max(powers[1], 1e-20))))
+        if self._patchbay is None:
+            self.fills.fill(self.fill_gain)
+        else:
+            self._patchbay.render(course, now, steady, self.fill_gain)
 
     def warm_up(self, hops: int = 10) -> None:
         """Run the network on silence, so that the first hop of music is as quick as any; then start afresh."""
@@ -316,6 +346,8 @@ class Engine:
         Of another run or other stems nothing can be taken over; gains and condition then stand where they are wanted.
         """
         self._powers[:] = other._powers
+        if self._patchbay is not None and other._patchbay is not None:
+            self._patchbay.follow(other._patchbay)
         if (self.run, self.names) == (other.run, other.names):
             self._ramps.follow(other._ramps)
             self._condition[:], self._target[:] = other._condition, other._target

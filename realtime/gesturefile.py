@@ -42,11 +42,11 @@ class Read:
     problems: tuple[str, ...]
 
     @property
-    def notice(self) -> str | None:
-        """What was left out, the first of it in full; None for nothing."""
+    def notices(self) -> tuple[str, ...]:
+        """What was left out, for a person to read: the first of it in full."""
         more = len(self.problems) - _SHOWN
-        shown = [f"{problem}." for problem in self.problems[:_SHOWN]] + ([f"And {more} more lines."] if more > 0 else [])
-        return " ".join(shown) or None
+        shown = tuple(f"{problem}." for problem in self.problems[:_SHOWN])
+        return (*shown, f"And {more} more lines.") if more > 0 else shown
 
 
 class _Wrong(Exception):

@@ -16,7 +16,7 @@ from realtime.gesturefile import SUFFIX, check_name, is_name, names_in, read_ges
 from realtime.state import Change, ControlState, Message
 from realtime.turn import Anchor, Turn
 
-ADDRESSES = tuple(f"/gesture/{name}" for name in ("play", "record", "stop", "loop", "speed"))
+ADDRESSES = tuple(f"/gesture/{name}" for name in ("play", "record", "end", "stop", "loop", "speed"))
 # Changes are scheduled this many seconds before they are due, and looked for every so many.
 HORIZON = 0.3
 _BEAT = 0.1
@@ -150,9 +150,8 @@ class Gestures:
             state.set_info(address, value)
             return
         recording, now = self._recording, state.clock()
-        if recording is not None and (address == "/gesture/play" or value not in (None, recording.name)):
-            # A recording of another name ends this one; the end of another does not.
-            recording = recording if address == "/gesture/record" else None
+        if address == "/gesture/play" or (address == "/gesture/end" and recording is not None and value != recording.name):
+            recording = None
         if len(self._wishes) >= _MOST_WISHES:
             return  # a flood, and nobody waits for what it wants
         self._wishes.append(_Wish(address, value, now, recording))
@@ -210,11 +209,11 @@ class Gestures:
                 self._play(str(wish.value), self._read(str(wish.value)), Anchor(wish.when + LEAD))
             case "/gesture/record":
                 check_name(str(wish.value))
+            case "/gesture/end":
+                if not self._end(str(wish.value), wish.when) and wish.ends is None:
+                    raise HostError(f"no gesture '{str(wish.value)[:80]}' is played or recorded; nothing was stopped")
             case "/gesture/stop":
-                self._with_sound.clear()
-                name = None if wish.value is None else str(wish.value)
-                if not self._end(name, wish.when) and wish.ends is None and name is not None:
-                    raise HostError(f"no gesture '{name[:80]}' is played or recorded; nothing was stopped")
+                self._end(None, wish.when)
 
     def _read(self, name: str) -> Gesture:
         # Whoever sends messages names what is in the folder, and no other file.
@@ -222,8 +221,8 @@ class Gestures:
         if name not in known:
             raise HostError(f"there is no gesture '{name[:80]}', but {', '.join(known) or 'none at all'}; nothing is played")
         read = read_gesture(self.folder / f"{name}{SUFFIX}", self._state)
-        if read.notice:
-            self._tell(read.notice)
+        if read.notices:
+            self._tell(" ".join(read.notices))
         return read.gesture
 
     def _play(self, name: str, gesture: Gesture, anchor: Anchor) -> None:
@@ -252,6 +251,8 @@ class Gestures:
         self._playing = tuple(playing for playing in self._playing if not playing.over(now))
 
     def _end(self, name: str | None, when: float) -> bool:
+        """Let the gesture called `name`, or every one, play no more; return whether any did."""
+        self._with_sound = [wish for wish in self._with_sound if name not in (None, wish.value)]
         ending = [playing for playing in self._playing if name in (None, playing.name)]
         for playing in ending:
             playing.stop(when)

@@ -23,6 +23,7 @@ from realtime.midi.map import default_path, read_map
 from realtime.midi.ports import ports_of
 from realtime.midi.surface import Surface
 from realtime.osc import OscServer
+from realtime.outputs import watch_outputs
 from realtime.plan import Plan, Started, Wish
 from realtime.remote import Automatic, DeviceState, Ended, RemoteEngine
 from realtime.separator import Separator
@@ -44,6 +45,14 @@ class OscAddress:
 
 
 @dataclass(frozen=True)
+class MidiPorts:
+    """Parts of the names of the controllers' ports, and the file of their map; None for the usual one."""
+
+    names: tuple[str, ...] = ()
+    map: Path | None = None
+
+
+@dataclass(frozen=True)
 class Discovery:
     """That controllers find the host and its controls: OSCQuery on TCP `port`, announced on zeroconf.
 
@@ -53,18 +62,10 @@ class Discovery:
     port: int | None = None
 
 
-@dataclass(frozen=True)
-class MidiPorts:
-    """Parts of the names of the controllers' ports, and the file of their map; None for the usual one."""
-
-    names: tuple[str, ...] = ()
-    map: Path | None = None
-
-
 class Host:
     """Starts everything `plan` says; with `show`, the demo song plays through its script of presets.
 
-    `gestures`, names or files, play from where the sound begins; `notes` are what was wrong in them, a sentence each.
+    `gestures`, names or files, play from where the sound begins.
     `say` hears what a start takes its time for; `discovery` None keeps the host to itself. Raises HostError with what is
     wrong and allowed.
     """
@@ -76,9 +77,9 @@ class Host:
         preset: str | None = None,
         show: bool = False,
         say: Callable[[str], object] = lambda sentence: None,
-        discovery: Discovery | None = None,
         midi: MidiPorts = MidiPorts(),
         gestures: Sequence[str] = (),
+        discovery: Discovery | None = None,
     ) -> None:
         self._plan = plan
         separator = Separator.load(plan.separator)
@@ -88,12 +89,11 @@ class Host:
         models = sorted({*list_separators(), meta.name})
         link.deck = plan.deck is not None
         self._deck_told: dict[str, object] = {}
-        self.state = ControlState(meta.stems, link, attends=separator.attends, models=models)
+        self.state = ControlState(meta.stems, link, attends=separator.attends, models=models, outputs=plan.outputs)
         if preset is not None:
             self.state.set("/preset", preset)
         paths = [find_gesture(name) for name in gestures]
         read = [read_gesture(path, self.state) for path in paths]
-        self.notes = tuple(each.notice for each in read if each.notice)
         for each in read:
             # The sound begins with it, rather than going there.
             self.state.apply([Change(each.gesture.opening(self.state))])
@@ -107,6 +107,7 @@ class Host:
         midi_ports = ports_of(midi.names) if midi.names else None
         self.server = OscServer(self.state, osc.host, osc.port, allow=osc.allow)
         given = self.state.mix
+        watch_outputs(self.state, lambda sentence: self._hear(Notice(sentence)))
         try:
             self.query = None if discovery is None else self._open_query(discovery)
         except BaseException:
@@ -130,7 +131,8 @@ class Host:
             given = now
         started = self.engine.started
         self._hear(started)
-        self.notices = (*started.notices, *(midi_map.problems if midi_map is not None else ()))
+        broken = tuple(notice for each in read for notice in each.notices)
+        self.notices = (*started.notices, *(midi_map.problems if midi_map is not None else ()), *broken)
         self._hear(self.engine.device_state)
         self.state.set_info("/mode/auto", int(plan.automatic))
         for path, each in zip(paths, read, strict=True):

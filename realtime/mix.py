@@ -13,13 +13,15 @@ class Mix:
     """What the engine mixes from some sample on.
 
     `gains` is linear per stem, after mute and solo, 0..1.995; `wet` is 0..1, 0 in bypass;
-    `remainder` is the linear gain of the mixture minus what was taken; `glide` is in seconds.
+    `remainder` is the linear gain of the mixture minus what was taken; `glide` is in seconds. `routes` is the matrix
+    of the output pairs, see realtime/outputs.py; without one they stay as they are.
     """
 
     gains: tuple[float, ...]
     wet: float = 1.0
     remainder: float = 0.0
     glide: float = 0.03
+    routes: tuple[tuple[float, ...], ...] = ()
 
 
 class Schedule:

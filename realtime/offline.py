@@ -13,7 +13,7 @@ from realtime.engine import Engine, full_mix
 from realtime.errors import HostError
 from realtime.latency import Mode
 from realtime.separator import Separator
-from realtime.tape import make_folder
+from realtime.wholefiles import whole_files
 
 REMAINDER = "remainder"
 
@@ -82,24 +82,12 @@ def separate_file(
         if target.resolve() in inputs:
             source = inputs[target.resolve()]
             raise HostError(f"writing into {folder} would overwrite the input {source}; choose another folder with -o")
-    make_folder(folder)
-    partial = [target.with_suffix(".part") for target in targets]
-    try:
-        with FileSource(path, rate) as source, FileSource(path, file_rate) as original:
-            sinks = [FileSink(part, file_rate, channels) for part in partial]
-            try:
-                _separate(separator, mode, source, original, sinks, progress)
-            finally:
-                for sink in sinks:
-                    sink.close()
-        for part, target in zip(partial, targets, strict=True):
-            try:
-                part.replace(target)
-            except OSError as problem:
-                raise HostError(f"{target} cannot be written ({problem.strerror}); choose another folder with -o") from None
-    finally:
-        for part in partial:
-            part.unlink(missing_ok=True)
+    with (
+        FileSource(path, rate) as source,
+        FileSource(path, file_rate) as original,
+        whole_files(targets, file_rate, channels, "choose another folder with -o") as sinks,
+    ):
+        _separate(separator, mode, source, original, sinks, progress)
     return targets, notices
 
 

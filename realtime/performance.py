@@ -15,7 +15,7 @@ import numpy as np
 
 from realtime.control import Value
 from realtime.demo import demo_song
-from realtime.devices.file import FileSink, FileSource, reader
+from realtime.devices.file import FileSource, reader
 from realtime.engine import Engine
 from realtime.errors import HostError
 from realtime.gesture import FASTEST, SHORTEST_ROUND, SLOWEST, Gesture
@@ -27,7 +27,7 @@ from realtime.picture import check_picture, draw_performance
 from realtime.separator import Separator
 from realtime.session import default_run
 from realtime.state import Change, ControlState, Message
-from realtime.tape import make_folder
+from realtime.wholefiles import whole_files
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,8 @@ def perform(
         )  # fmt: skip
         engine = Engine(separator, mode, song.channels, run, mixes[0].mix, song.rate)
         _write(targets, song, _heard(engine, song, mixes), progress)
-        notices = [notice for notice in (song.notice, *(each.notice for each in gestures)) if notice]
+        notices = [song.notice] if song.notice else []
+        notices += [notice for each in gestures for notice in each.notices]
         rate, frames = song.rate, song.frames
     if performance.picture is not None:
         with _Song(performance.song, meta) as song, FileSource(performance.output, rate) as heard:
@@ -222,24 +223,10 @@ def _write(
     targets: Sequence[Path], song: _Song, sounds: Iterator[tuple[np.ndarray, ...]], progress: Callable[[float], object]
 ) -> None:
     """Write the first of each part's sounds to `targets`; they appear when whole."""
-    partial = [make_folder(target.parent) / f"{target.stem}.part" for target in targets]
-    try:
-        sinks = [FileSink(part, song.rate, song.channels) for part in partial]
-        written = 0
-        try:
-            for parts in sounds:
-                for sink, part in zip(sinks, parts, strict=False):
-                    sink.write(np.ascontiguousarray(part))
-                written += len(parts[0])
-                progress(written / song.frames)
-        finally:
-            for sink in sinks:
-                sink.close()
-        for part, target in zip(partial, targets, strict=True):
-            try:
-                part.replace(target)
-            except OSError as problem:
-                raise HostError(f"{target} cannot be written ({problem.strerror}); choose another place") from None
-    finally:
-        for part in partial:
-            part.unlink(missing_ok=True)
+    written = 0
+    with whole_files(targets, song.rate, song.channels, "choose another place") as sinks:
+        for parts in sounds:
+            for sink, part in zip(sinks, parts, strict=False):
+                sink.write(np.ascontiguousarray(part))
+            written += len(parts[0])
+            progress(written / song.frames)

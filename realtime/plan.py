@@ -11,6 +11,7 @@ from realtime.deck.orders import Setup
 from realtime.grants import Grants
 from realtime.latency import Latency
 from realtime.mix import Mix
+from realtime.outputs import WIDTH
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ class Plan:
     rate: int | None = None
     block: int | None = None
     channels: int = 2
+    # What leaves on each pair of output channels at the start, see realtime/outputs.py; none is the master on `channels`.
+    outputs: tuple[str, ...] = ()
     source: str | None = None
     record: Path | None = None
     stems: Path | None = None
@@ -48,6 +51,11 @@ class Plan:
     begin: float = 0.0
     # A deck as the source, in place of `source`, and what is on it.
     deck: Setup | None = None
+
+    @property
+    def lines(self) -> int | tuple[int, int]:
+        """Channels of the device: as many each way, or (in, out)."""
+        return (self.channels, WIDTH * len(self.outputs)) if self.outputs else self.channels
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ from realtime.latency import Latency, Mode, reserve_for
 from realtime.measurement import measure_work
 from realtime.metadata import Metadata
 from realtime.mix import Mix
+from realtime.outputs import WIDTH, Routes, check_outputs, routes_for, wanted_stems
 from realtime.plan import Plan, Started, Wish
 from realtime.priority import PRIORITY
 from realtime.probe import Probe
@@ -95,8 +96,9 @@ class Session:
     """
 
     def __init__(self, plan: Plan, wire: Wire | None = None) -> None:
-        self.plan, self._wire = plan, wire
         self.separator = separator = Separator.load(plan.separator, providers.in_turn(plan.provider))
+        self.plan = plan = _with_routes(plan, separator.metadata)
+        self._wire = wire
         self._works = dict(plan.works)
         self._choices: dict[tuple, Choice] = {}
         self._changing = False
@@ -107,7 +109,8 @@ class Session:
         block = plan.block or (min(512, mode.hop) if plan.block is None else VARYING_BLOCK)
         notices: list[str] = []
         device = self._portaudio(plan, block, notices)
-        run = plan.run or default_run(meta, readable=device is None or bool(plan.source or plan.deck))
+        readable = device is None or bool(plan.source or plan.deck)
+        run = plan.run or default_run(meta, readable, plan.mix.routes)
         source_rate = plan.rate or meta.sample_rates[0]
         rate = device.rate if device else source_rate
         if plan.lockstep and (device is None or plan.source or plan.deck):
@@ -131,11 +134,15 @@ class Session:
             read, channels = self._source(plan, rate, device is None, notices)
         if self._frames is not None:
             self._leave_out(read, round(plan.begin * rate))
+        if plan.outputs and channels != WIDTH:
+            read, channels = _spread(read, WIDTH), WIDTH
+        # What the engine has; the device may have more.
+        self._width = WIDTH if plan.outputs else channels if device is None else device.out_channels
         if device is None:
             device = self._null(read, rate, block, channels)
         elif read is not None:
-            read = _spread(read, device.out_channels)
-            device = _Fed(device, read)
+            read = _spread(read, self._width)
+            device = _Fed(device, read, self._width)
         self.device, self._block, self._engine_rate = device, block, engine_rate
         engine = self._engine(separator, mode, run, plan.mix)
         engine.warm_up()
@@ -165,7 +172,7 @@ class Session:
         if plan.record or plan.stems:
             layout = self.stream.taps.layout
             if plan.record:
-                layout = replace(layout, heard=channels, heard_capacity=capacity_for(RECORDED, rate, block))
+                layout = replace(layout, heard=device.out_channels, heard_capacity=capacity_for(RECORDED, rate, block))
             if plan.stems:
                 layout = replace(layout, capacity=capacity_for(RECORDED, engine_rate, engine.step))
             self.stream.use(Taps(layout))
@@ -194,7 +201,7 @@ class Session:
         self.stream.taps.heard.append(block)
 
     def _engine(self, separator: Separator, mode: Mode, run: str, mix: Mix) -> Engine:
-        return Engine(separator, mode, self.device.out_channels, run, mix, self._engine_rate)
+        return Engine(separator, mode, self._width, run, mix, self._engine_rate, len(self.plan.outputs))
 
     def _choice(
         self, separator: Separator, name: str, run: str, hops: int = 200, playing: bool = False
@@ -205,7 +212,7 @@ class Session:
         if (*key, block, self._block) in self._choices:
             return self._choices[*key, block, self._block]
         meta, mode = separator.metadata, separator.metadata.modes[name]
-        engine = self._engine(separator, mode, run, full_mix(meta.stems))
+        engine = self._engine(separator, mode, run, replace(full_mix(meta.stems), routes=self.plan.mix.routes))
         if key not in self._works:
             self._works[key] = measure_work(engine, hops, playing or not self.plan.realtime)
         work = self._works[key]
@@ -316,7 +323,7 @@ class Session:
         if isinstance(before, NullDevice):
             self.device = self._null(self._read, before.rate, block, before.in_channels)
         else:
-            self.device = PortAudioDevice(self.plan.device, before.rate, block, self.plan.channels)
+            self.device = PortAudioDevice(self.plan.device, before.rate, block, self.plan.lines)
         self._block = block
         choice = self._choice(self.separator, self.started.latency_mode, self.started.run)
         self.stream.change_block(block, choice.latency)
@@ -324,7 +331,8 @@ class Session:
 
     def _null(self, read, rate: int, block: int, channels: int) -> NullDevice:
         hearing = self._wire.write if self._wire else self._hear if self.plan.record else None
-        device = NullDevice(read, rate, block, channels, hearing)
+        lines = (channels, WIDTH * len(self.plan.outputs)) if self.plan.outputs else channels
+        device = NullDevice(read, rate, block, lines, hearing)
         if not self.plan.realtime:
             device.priority = None
         return device
@@ -333,9 +341,10 @@ class Session:
         if plan.device == "null":
             return None
         try:
-            return PortAudioDevice(plan.device, plan.rate, None if plan.block == 0 else block, plan.channels)
+            return PortAudioDevice(plan.device, plan.rate, None if plan.block == 0 else block, plan.lines)
         except HostError as problem:
-            if plan.device is not None:
+            # Outputs that are asked for are no matter of course.
+            if plan.device is not None or plan.outputs:
                 raise
             notices.append(
                 f"no sound device ({str(problem).splitlines()[0].split(';')[0]}): running on the clock alone, without sound."
@@ -388,7 +397,9 @@ class Session:
             if not said and time.monotonic() - begun > PATIENCE:
                 said = True
                 say(f"reading ahead {ahead:.1f} s of look-ahead...")
-            return self._read(n) if self.deck is None else self.deck.read_surely(n)
+            if self.deck is not None:
+                self.deck.wait_for(n)
+            return self._read(n)
 
         self.stream.prime(read)
 
@@ -450,10 +461,23 @@ def _tight(separator: Separator, choice: Choice, run: str) -> list[str]:
     return [f"{prediction}: expect misses, or {lighter}."] if choice.load > TIGHT else []
 
 
-def default_run(meta: Metadata, readable: bool) -> Literal["single", "stems"]:
-    """Return the way to run a separator on a live input, or on a `readable` source, which is read ahead."""
+def _with_routes(plan: Plan, meta: Metadata) -> Plan:
+    """Return `plan` with the matrix of its output pairs, where there are any. Raises HostError where they cannot be."""
+    if not plan.outputs:
+        return plan
+    check_outputs(plan.outputs, meta.stems)
+    if plan.channels != WIDTH:
+        raise HostError(f"output pairs are stereo, and this run has {plan.channels} channels; leave out --channels")
+    return replace(plan, mix=replace(plan.mix, routes=plan.mix.routes or routes_for(meta.stems, plan.outputs)))
+
+
+def default_run(meta: Metadata, readable: bool, routes: Routes = ()) -> Literal["single", "stems"]:
+    """Return the way to run a separator on a live input, or on a `readable` source, which is read ahead.
+
+    `routes` may want stems by themselves.
+    """
     # A condition is late by the look-ahead, and sound that is read ahead is not: there gains are wanted.
-    wanted = len(meta.stems) > 1 or (readable and meta.lookahead > 0)
+    wanted = len(meta.stems) > 1 or (readable and meta.lookahead > 0) or bool(wanted_stems(routes, meta.stems))
     return "stems" if wanted and "stems" in meta.runs else "single"
 
 
@@ -486,10 +510,10 @@ def _spread(read: Callable[[int], np.ndarray], channels: int) -> Callable[[int],
 class _Fed:
     """A sound card whose input is replaced by a file: a plain Python callback, since it reads."""
 
-    def __init__(self, device: PortAudioDevice, read) -> None:
+    def __init__(self, device: PortAudioDevice, read, channels: int) -> None:
         self._device, self._read = device, read
         self.name, self.rate, self.block = device.name, device.rate, device.block
-        self.in_channels = self.out_channels = device.out_channels
+        self.in_channels, self.out_channels = channels, device.out_channels
         self._over = False
         self._left: int | None = None
 

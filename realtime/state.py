@@ -14,6 +14,7 @@ from typing import NamedTuple, Protocol
 from realtime import gainlaw
 from realtime.control import Control, Refused, Value, below, controls_for, twin_of
 from realtime.mix import Mix
+from realtime.outputs import Routes, cues, routes_for
 from realtime.patterns import WILD
 from realtime.presets import presets_for
 from realtime.telemetry import Telemetry
@@ -85,8 +86,9 @@ class ControlState:
     """The values of all controls of a host with `stems`; every change becomes one Mix for `link`.
 
     The engine is given nothing at construction: start it with `mix`. `clock` returns seconds since 1970;
-    `attends` are the layers and latent sources of the separator's attention, `models` the separators to choose from. All methods may be called
-    from any thread. Raises HostError for stems that OSC cannot address.
+    `attends` are the layers and latent sources of the separator's attention, `models` the separators to choose from, `outputs` what
+    each output pair has at the start. All methods may be called from any thread. Raises HostError for stems that OSC
+    cannot address, and for outputs that cannot be.
     """
 
     def __init__(
@@ -96,15 +98,20 @@ class ControlState:
         clock: Callable[[], float] = time.time,
         attends: tuple[int, int] | None = None,
         models: Sequence[str] = (),
+        outputs: Sequence[str] = (),
     ) -> None:
         self.stems = tuple(stems)
         self.link = link
-        self.controls = controls_for(stems, attends, models)
+        self.controls = controls_for(stems, attends, models, outputs)
         self.late = 0
         # Where what has no time of its own may have to wait for a beat.
         self.quantiser: Quantiser | None = None
         self._presets = presets_for(stems)
         self._stem_addresses = [(f"/stem/{stem}/gain", f"/stem/{stem}/mute", f"/stem/{stem}/solo") for stem in stems]
+        self._pairs = [(f"/output/{n}/source", f"/output/{n}/gain") for n in range(1, len(outputs) + 1)]
+        self._cues = cues(stems)
+        # The last matrix, and of what it was made: it seldom changes, and mixes do often.
+        self._routed: tuple[tuple, Routes] = (), ()
         self.clock = clock
         self._lock = threading.RLock()
         self._watchers: list[Callable[[set[str]], None]] = []
@@ -369,4 +376,14 @@ class ControlState:
             wet=0.0 if values["/bypass"][0] else values["/wet"][0],
             remainder=gainlaw.to_linear(values["/remainder/gain"][0]),
             glide=values["/glide"][0] / 1000,
+            routes=self._routes(values) if self._pairs else (),
         )
+
+    def _routes(self, values: dict[str, tuple[Value, ...]]) -> Routes:
+        of = [values[address][0] for pair in self._pairs for address in pair]
+        cued = [name for name, address in self._cues.items() if values[address][0]]
+        key = *of, *cued
+        if key != self._routed[0]:
+            gains = [gainlaw.to_linear(gain) for gain in of[1::2]]
+            self._routed = key, routes_for(self.stems, of[::2], gains, cued)
+        return self._routed[1]

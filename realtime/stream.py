@@ -323,14 +323,14 @@ class Stream:
             block = self._blended(start, block)
         if start < bridge.published:
             block = block[bridge.published - start :]
-        tail = stretch.tail
+        tail, fills = stretch.tail, stretch.fills
         outs = self._out_channels
         if block.shape[1] != outs:
-            block, tail = (
-                np.ascontiguousarray(part[:, [c % part.shape[1] for c in range(outs)]]) for part in (block, tail)
-            )
+            places = [c % block.shape[1] for c in range(outs)]
+            block, tail = (np.ascontiguousarray(part[:, places]) for part in (block, tail))
+            fills = fills[places]
         if start + len(stretch.block) > bridge.published or not len(stretch.block):
-            bridge.publish(block, tail, stretch.fill_gain)
+            bridge.publish(block, tail, fills)
 
     def _track(self, have: int) -> None:
         """Follow the wall-clock time of position 0, as the least lateness seen in the last second or two."""

@@ -142,8 +142,8 @@ def free_port() -> int:
 class Take:
     """What the recorder heard, and what the host said of it.
 
-    `sound` [samples, 2] begins at the period in which the song's first sample was sent, so that its
-    index is the delay plus the song's. `added` is the latency the host reports, `misses` and `xruns` what
+    `sound` [samples, channels of the host] begins at the period in which the song's first sample was sent, so
+    that its index is the delay plus the song's. `added` is the latency the host reports, `misses` and `xruns` what
     it counted meanwhile. `clock` [periods, 2] pairs indices at which periods began with the wall-clock
     times at which the player was called.
     """
@@ -268,11 +268,12 @@ def play_and_record(song_file: Path, take_file: Path, freewheel: bool) -> None:
     player, recorder = jack.Client("player"), jack.Client("recorder")
     assert player.blocksize == PERIOD
     sends = [player.outports.register(f"out_{c}") for c in (1, 2)]
-    takes = [recorder.inports.register(f"in_{c}") for c in (1, 2)]
+    count = len(player.get_ports("PortAudio", is_audio=True, is_output=True))
+    takes = [recorder.inports.register(f"in_{c + 1}") for c in range(count)]
+    sound = np.zeros((total, count), np.float32)
     go = threading.Event()
     done = threading.Event()
     state: dict[str, int | None] = {"first": None}
-    sound = np.zeros((total, 2), np.float32)
     clock: list[tuple[int, float]] = []
     problems: list[str] = []
 
@@ -310,7 +311,7 @@ def play_and_record(song_file: Path, take_file: Path, freewheel: bool) -> None:
     with player, recorder:
         ins = player.get_ports("PortAudio", is_audio=True, is_input=True)
         outs = player.get_ports("PortAudio", is_audio=True, is_output=True)
-        assert len(ins) == len(outs) == 2, (ins, outs)
+        assert len(ins) == 2 and len(outs) % 2 == 0, (ins, outs)
         for port in (*ins, *outs):
             for other in player.get_all_connections(port):
                 player.disconnect(*((other, port) if port in ins else (port, other)))

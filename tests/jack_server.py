@@ -25,9 +25,9 @@ def jack_missing() -> str | None:
 
 @contextmanager
 def jack_server(
-    rate: int = 44100, period: int = 512, again: dict[str, str] | None = None
+    rate: int = 44100, period: int = 512, again: dict[str, str] | None = None, playback: int = 2
 ) -> Iterator[dict[str, str]]:
-    """Run a synchronous dummy server; yield the environment in which clients find it.
+    """Run a synchronous dummy server with `playback` channels to play to; yield the environment in which clients find it.
 
     `again` is such an environment, of a server that has gone and whose clients look for it.
 
@@ -41,6 +41,7 @@ def jack_server(
     }
     name = environment["JACK_DEFAULT_SERVER"]
     command = ["jackd", "-R", "-P70", "-S", "-n", name, "-d", "dummy", "-r", str(rate), "-p", str(period)]
+    command += ["-P", str(playback)]
     server = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         subprocess.run(["jack_wait", "-w", "-t", "10"], env=environment, check=True, capture_output=True)

@@ -66,10 +66,12 @@ def open_stream(
     reserve: int | None = None,
     channels: int | tuple[int, int] = 2,
     rate: int = 44100,
+    pairs: int = 0,
 ) -> Stream:
-    """Return a stream on blocks of `block` (None: varying, none longer than `reserve`)."""
+    """Return a stream on blocks of `block` (None: varying, none longer than `reserve`); two channels for each of `pairs`."""
     ins, outs = (channels, channels) if isinstance(channels, int) else channels
-    chain = chain_for(Engine(separator, mode, outs, run, mix), rate)
+    chain = chain_for(Engine(separator, mode, outs, run, mix, pairs=pairs), rate)
+    outs = 2 * pairs or outs
     latency = chain.latency(block, reserve or block)
     return Stream(chain, latency, rate, block or reserve, (ins, outs))
 

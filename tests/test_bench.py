@@ -31,9 +31,11 @@ from realtime.bench.osc import OscFigures, delays, measure_osc
 from realtime.bench.paced import Record, Task, measure, with_control
 from realtime.bench.page import page, rate_sentence
 from realtime.bench.report import Refused, Report
+from realtime.bench.tagged import TagFigures, bundle, measure_tags
 from realtime.errors import HostError
 from realtime.latency import Mode, latency_for
 from realtime.library import find_separator
+from realtime.packets import decode, encode
 from realtime.separator import Separator
 
 IDENTITY = find_separator("identity")
@@ -87,6 +89,7 @@ OSC = OscFigures(
     rate=44100,
     delays_samples=(661, 882),
 )
+TAGGED = TagFigures("low", "stems", 50, 50, 0, 0.013, 0.037, 0.021, -2.2)
 FLOOD = FloodFigures("low", "stems", 10_000, 150_000, 15.0, 2584, 0, 2584, 3)
 CONTEST = [
     result_of("<ours>", 4, 512, 44100, 2_000_000, np.full(8, 0.001)),
@@ -100,6 +103,7 @@ REPORT = Report(
     (Measured(FIGURES, COURSE),),
     (Refused("safe", "single", "<too heavy>"),),
     OSC,
+    TAGGED,
     FLOOD,
     tuple(CONTEST),
     ("a peer is missing",),
@@ -136,6 +140,7 @@ def without_measuring(monkeypatch):
 
     monkeypatch.setattr(suite, "measure_paced", measured)
     monkeypatch.setattr(suite, "measure_osc", lambda *_: OSC)
+    monkeypatch.setattr(suite, "measure_tags", lambda *_: TAGGED)
     monkeypatch.setattr(suite, "measure_flood", lambda *_: FLOOD)
     monkeypatch.setattr(
         suite, "contest", lambda *_: [*CONTEST, Refusal("a peer is missing"), Refusal("a peer is missing")]
@@ -260,6 +265,19 @@ def test_messages_to_a_real_host_are_heard_after_they_were_sent():
     assert shown == [1, 2, 3]
     assert 1 <= figures.heard == len(figures.delays_samples) <= 3
     assert figures.block < min(figures.delays_samples) <= figures.p50_samples <= figures.p99_samples
+
+
+def test_bundles_of_a_real_host_land_on_a_line_through_their_tags():
+    shown: list[int] = []
+    figures = measure_tags(IDENTITY, "low", "stems", None, 6, shown.append)
+    assert shown == [1, 2, 3, 4, 5, 6]
+    assert 3 <= figures.heard <= figures.messages == 6
+    assert figures.jitter_rms_ms <= figures.jitter_max_ms
+
+
+def test_a_bundle_says_when_it_is_due():
+    ((due, message),) = decode(bundle(1_700_000_000.25, encode("/ping", "", ())))
+    assert (due, message.address) == (1_700_000_000.25, "/ping")
 
 
 def test_a_real_host_is_flooded_in_every_other_spell():
@@ -434,6 +452,7 @@ def test_every_mode_and_run_is_in_the_table_and_the_file(without_measuring, tmp_
     assert pairs == [(m, r) for m in ("safe", "low", "lower", "extreme") for r in ("single", "stems")][1:]
     assert document["machine"]["cores"] >= 1
     assert document["osc"]["p99_ms"] == 20.0
+    assert document["tagged"]["jitter_max_ms"] == 0.037
     assert document["flood"]["misses_flooded"] == 3
     assert [peer["name"] for peer in document["peers"]] == [each.name for each in CONTEST]
     assert document["notes"] == ["a peer is missing"]

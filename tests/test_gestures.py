@@ -132,7 +132,7 @@ def test_a_recording_begins_with_what_it_moves_as_it_was_and_with_nothing_else(r
     rig.at(1, "/gesture/record", "a")
     rig.at(2, "/wet", 0.5)
     rig.at(3, "/preset", "all")
-    rig.at(4, "/gesture/stop", "a")
+    rig.at(4, "/gesture/end", "a")
     rig.until(5)
     gesture = read_gesture(rig.folder / "a.gesture", rig.state).gesture
     at_first = {point.message for point in gesture.points if point.time == 0}
@@ -156,7 +156,7 @@ def test_a_recording_takes_in_what_gestures_play_and_nothing_that_was_stopped(ri
     keep(rig, "swell", 1.0, (0.1, "/wet", 0.5), (0.2, "/wet", 0.25), (0.3, "/wet", 0.125))
     rig.at(1, "/gesture/record", "all of it")
     rig.at(1.1, "/gesture/play", "swell")
-    rig.at(1.25 + LEAD, "/gesture/stop", "swell")
+    rig.at(1.25 + LEAD, "/gesture/end", "swell")
     rig.at(2, "/gesture/stop")
     rig.until(2.1)
     points = read_gesture(rig.folder / "all of it.gesture", rig.state).gesture.points
@@ -323,6 +323,54 @@ def test_a_machine_that_slept_goes_on_with_the_round_of_now(rig):
     assert rig.wet()[-1][0] > 3602
 
 
+def test_a_hand_that_waits_for_the_beat_takes_over_when_it_comes(rig):
+    class Quantiser:
+        """Holds everything until two seconds after the start."""
+
+        held = ()
+
+        def hold(self, messages, now):
+            self.held += messages
+            return True
+
+        def due(self, now):
+            return START + 2 if self.held else None
+
+        def take(self, now, before):
+            if not self.held or before < START + 2:
+                return None
+            held, self.held = self.held, ()
+            return START + 2, held
+
+    keep(rig, "run", 5.0, *((t / 50, "/wet", t / 250) for t in range(250)))
+    rig.at(1, "/gesture/play", "run")
+    rig.until(1.5)
+    rig.state.quantiser = Quantiser()
+    rig.state.set("/wet", 0.875)
+    rig.until(4)
+    assert rig.wet()[-1] == (pytest.approx(2, abs=1 / RATE), 0.875)
+    assert rig.wet()[-2][0] == pytest.approx(2, abs=0.03)
+
+
+def test_a_key_plays_a_gesture_and_a_button_stops_it(rig):
+    from realtime.midi.entry import Entry
+    from realtime.midi.event import Event
+    from realtime.midi.mapper import Mapper
+    from realtime.midi.source import Source
+
+    keep(rig, "run", 9.0, *((t / 50, "/wet", t / 500) for t in range(450)))
+    play = Entry("/gesture/play", Source("note", 60, 1), "set", "run")
+    stop = Entry("/gesture/stop", Source("cc", 20, 1), "set")
+    mapper = Mapper((play, stop), rig.state.controls, rig.state.value)
+    states = []
+    for event in (Event("note", 1, 60, 100), Event("cc", 1, 20, 127)):
+        for message in mapper.take(event):
+            rig.state.set(message.address, *message.values)
+        rig.until(rig.now - START + 1)
+        states.append(rig.state.value("/gesture/state"))
+    assert states == [("playing run",), ("",)]
+
+
 # What may go wrong.
 
 
@@ -332,7 +380,7 @@ def test_a_machine_that_slept_goes_on_with_the_round_of_now(rig):
         ("/gesture/play", "nothing", "there is no gesture 'nothing', but a; nothing is played."),
         ("/gesture/play", "../a", "there is no gesture '../a', but a; nothing is played."),
         ("/gesture/record", "../a", "a gesture cannot be called '../a'"),
-        ("/gesture/stop", "a", "no gesture 'a' is played or recorded; nothing was stopped."),
+        ("/gesture/end", "a", "no gesture 'a' is played or recorded; nothing was stopped."),
         ("/gesture/play", "empty", "there is nothing in the gesture 'empty'; nothing is played."),
     ],
 )

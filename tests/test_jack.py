@@ -21,7 +21,7 @@ from realtime.packets import encode
 from realtime.presets import presets_for
 from realtime.separator import Separator
 from tests.hearing import RATE, brightness, cross_fade, find_fade, level
-from tests.jack_peers import MODE, PERIOD, Host, jack_host, play_through, reference
+from tests.jack_peers import MODE, PERIOD, Host, host, jack_host, play_through, reference
 from tests.jack_server import jack_missing, jack_server
 
 # What PortAudio adds over JACK: it plays a period what it was given a period before.
@@ -82,6 +82,56 @@ def test_separation_equals_the_offline_result_after_the_reported_latency(lockste
     wanted = reference(separator, song, Mix(gains))
     assert level(wanted, song) > -60
     assert np.abs(take.sound[take.added + PORTAUDIO :][: len(song)] - wanted).max() <= 1e-5
+
+
+PAIRS = ("master", "vocals", "drums:pre", "bass", "other", "remainder", "dry")
+
+
+def test_each_stem_leaves_on_ports_of_its_own_to_the_sample(separator, song, tmp_path):
+    song = song[:RATE]
+    gains = (0.5, 1.0, 0.25, 1.0)
+    options = ("--lockstep", "--outputs", ",".join(PAIRS))
+    with (
+        jack_server(RATE, PERIOD, playback=2 * len(PAIRS)) as environment,
+        jack_host(separator, environment, *options) as running,
+    ):
+        running.tell("/condition", "ffff", *gains)
+        assert np.allclose(running.ask("/condition"), gains, atol=1e-6)
+        first = play_through(running, song, tmp_path, freewheel=True)
+        # Another routing, live.
+        for pair, source in enumerate(reversed(PAIRS), 1):
+            running.tell(f"/output/{pair}/source", "s", source)
+        assert running.ask(f"/output/{len(PAIRS)}/source") == ("master",)
+        second = play_through(running, song, tmp_path, freewheel=True)
+        end(running)
+    alone = [reference(separator, song, Mix(tuple(float(i == s) for s in range(4)))) for i in range(4)]
+    wanted = {
+        "master": reference(separator, song, Mix(gains)),
+        "vocals": 0.5 * alone[0],
+        "drums:pre": alone[1],
+        "bass": 0.25 * alone[2],
+        "other": alone[3],
+        "remainder": 0 * song,
+        "dry": song,
+    }
+    for take, names in ((first, PAIRS), (second, reversed(PAIRS))):
+        heard = take.sound[take.added + PORTAUDIO :][: len(song)]
+        assert heard.shape[1] == 2 * len(PAIRS)
+        for pair, name in enumerate(names):
+            assert np.abs(heard[:, 2 * pair : 2 * pair + 2] - wanted[name]).max() <= 1e-5, name
+    assert level(wanted["vocals"], song) > -60
+
+
+def test_more_pairs_than_the_device_has_are_refused_with_a_sentence(separator):
+    with (
+        jack_server(RATE, PERIOD, playback=4) as environment,
+        host(
+            *("--device", "system", "--model", str(separator), "--outputs", "master,vocals,drums"), environment=environment
+        ) as running,
+    ):
+        assert running.wait() == 1
+    assert "system has 4 output channels, not 6" in running.stderr
+    assert "Traceback" not in running.stderr
 
 
 # In real time.

@@ -12,26 +12,21 @@ same block has been taken in. What a sound card's converters add comes on top.
 from __future__ import annotations
 
 import socket
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import soundfile
 
 from realtime.bench.figures import percentile
+from realtime.bench.noise import play_noise
 from realtime.errors import HostError
-from realtime.host import Host, OscAddress
-from realtime.mix import Mix
+from realtime.host import Host
 from realtime.packets import encode
-from realtime.plan import Plan
-from realtime.separator import Separator
 
 # So many zeros in a row are silence.
 _SILENCE = 32
-_PATIENCE = 20.0
 
 
 @dataclass(frozen=True)
@@ -75,26 +70,11 @@ def measure_osc(
     path: Path, mode: str, run: str, block: int | None, messages: int, show: Callable[[int], object]
 ) -> OscFigures:
     """Return the delays of `messages` messages; `show` hears how many are sent. Raises HostError where there are none."""
-    meta = Separator.load(path).metadata
-    stems, rate = meta.stems, meta.sample_rates[0]
     random = np.random.default_rng(0)
-    with tempfile.TemporaryDirectory() as folder:
-        source, heard = Path(folder) / "noise.wav", Path(folder) / "heard.wav"
-        # Longer than it takes: the host is stopped when the last message has been heard.
-        length = round(rate * (_PATIENCE + _time_for(messages)))
-        noise = random.uniform(-0.25, 0.25, (length, 2)).astype(np.float32)
-        soundfile.write(source, noise, rate, "PCM_16")
-        mix = Mix((1.0,) * len(stems))
-        plan = Plan(path, mix, mode, run, device="null", block=block, source=str(source), record=heard, automatic=False)
-        host = Host(plan, OscAddress("127.0.0.1", 0))
-        try:
-            sent = _send(host, len(stems), messages, random, show)
-        finally:
-            ended = host.stop()
-        if ended.failure:
-            raise HostError(ended.failure)
-        sound, _ = soundfile.read(heard, dtype="float32", always_2d=True)
-    started = host.engine.started
+    sound, started, sent = play_noise(
+        path, mode, run, block, _time_for(messages), lambda host: _send(host, messages, random, show)
+    )
+    rate = started.rate
     found = np.array([delay + started.block for delay in delays(sound, sent) if delay is not None])
     if not len(found):
         raise HostError(f"none of {messages} OSC messages was heard in '{mode}', '{run}', so there is no delay to tell")
@@ -123,19 +103,14 @@ def _time_for(messages: int) -> float:
 
 
 def _send(
-    host: Host, stems: int, messages: int, random: np.random.Generator, show: Callable[[int], object]
+    host: Host, messages: int, random: np.random.Generator, show: Callable[[int], object]
 ) -> list[tuple[int, bool]]:
     """Send the messages; return the stream position of each, and whether it asked for silence."""
     started = host.engine.started
+    stems = len(started.stems)
     # Until one is heard surely, and the sound it waits for has come out.
     gap = 0.1 + 3 * (started.latency.reserve + started.hop) / started.rate
     messages = min(messages, max(2, int(_time_for(messages) / (gap + 0.05))))
-    settled = started.latency.inside / started.rate + 0.5
-    begun = time.monotonic()
-    while (now := host.engine.position(time.time())) is None or now < settled * started.rate:
-        if time.monotonic() - begun > _PATIENCE or host.engine.wait(0):
-            raise HostError("the host did not begin to play, so no OSC message was sent")
-        time.sleep(0.02)
     sent: list[tuple[int, bool]] = []
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
         client.connect(("127.0.0.1", host.server.port))

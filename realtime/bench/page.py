@@ -66,7 +66,7 @@ def _parts(report: Report, title: str) -> Iterator[str]:
         yield "<h2>Work and misses over time</h2>" + _cards(report.measured, lambda row: timeline(row, axis))
     for table in found.values():
         yield _section(table)
-        if report.osc is not None and table.title.startswith("OSC message"):
+        if report.osc is not None and table.title.startswith("OSC message to"):
             yield _card(message_delays(report.osc))
         elif any(each.period_ms for each in report.contest) and not table.title.startswith("OSC"):
             yield _card(contenders(report.contest))

@@ -9,6 +9,7 @@ from realtime.bench.contest import Result
 from realtime.bench.figures import Measured
 from realtime.bench.flooded import FloodFigures
 from realtime.bench.osc import OscFigures
+from realtime.bench.tagged import TagFigures
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class Report:
     measured: tuple[Measured, ...]
     refused: tuple[Refused, ...]
     osc: OscFigures | None
+    tagged: TagFigures | None
     flood: FloodFigures | None
     contest: tuple[Result, ...]
     notes: tuple[str, ...]
@@ -47,6 +49,7 @@ class Report:
             "modes": [asdict(each.figures) for each in self.measured],
             "refused": [asdict(each) for each in self.refused],
             "osc": None if self.osc is None else asdict(self.osc),
+            "tagged": None if self.tagged is None else asdict(self.tagged),
             "flood": None if self.flood is None else asdict(self.flood),
             "peers": [asdict(each) for each in self.contest],
             "notes": list(self.notes),

@@ -24,6 +24,7 @@ from realtime.bench.paced import SECONDS, Task, measure_paced
 from realtime.bench.page import page, rate_sentence
 from realtime.bench.report import Refused, Report
 from realtime.bench.table import Table, tables
+from realtime.bench.tagged import TagFigures, measure_tags
 from realtime.demo import demo_song
 from realtime.errors import HostError
 from realtime.metadata import Metadata
@@ -116,27 +117,31 @@ def _measured(
                     measured.append(measure_paced(task, shown(f"{name} {run}", hops)))
                 except HostError as problem:
                     refused.append(Refused(name, run, str(problem)))
-        osc, flood, results, notes = _beside(request, meta, measured, shown)
-    return Report(meta.name, begun, tuple(measured), tuple(refused), osc, flood, results, notes, machine())
+        osc, tagged, flood, results, notes = _beside(request, meta, measured, shown)
+    return Report(meta.name, begun, tuple(measured), tuple(refused), osc, tagged, flood, results, notes, machine())
 
 
 def _beside(
     request: Request, meta: Metadata, measured: list[Measured], shown: Callable[[str, int], Callable[[int], object]]
-) -> tuple[OscFigures | None, FloodFigures | None, tuple[Result, ...], tuple[str, ...]]:
+) -> tuple[OscFigures | None, TagFigures | None, FloodFigures | None, tuple[Result, ...], tuple[str, ...]]:
     """Measure OSC, flood it, and hold the contest, in the mode and run that the host would start in, if it was measured."""
     if not measured:
-        return None, None, (), ()
+        return None, None, None, (), ()
     wanted = default_run(meta, readable=False)
     rows = [each.figures for each in measured]
     row = min(rows, key=lambda row: (row.mode != "low", row.run != wanted))
     seconds = row.hops * row.hop / meta.sample_rates[0]
     notes: list[str] = []
-    osc = flood = None
+    osc = tagged = flood = None
     messages = max(3, min(MESSAGES, int(3 * seconds)))
     try:
         osc = measure_osc(request.path, row.mode, row.run, request.block, messages, shown("OSC", messages))
     except HostError as problem:
         notes.append(f"OSC: {problem}")
+    try:
+        tagged = measure_tags(request.path, row.mode, row.run, request.block, messages, shown("OSC with time tags", messages))
+    except HostError as problem:
+        notes.append(f"OSC with time tags: {problem}")
     spell = min(LONGEST_SPELL, seconds / SPELLS)
     try:
         flood = measure_flood(request.path, row.mode, row.run, request.block, spell, shown("OSC flood", SPELLS))
@@ -152,7 +157,7 @@ def _beside(
     turn = max(3, min(TURN, row.hops // 100))
     found = contest(entries, ROUNDS, turn, shown("beside others", ROUNDS))
     notes += dict.fromkeys(each.reason for each in found if isinstance(each, Refusal))
-    return osc, flood, tuple(each for each in found if isinstance(each, Result)), tuple(notes)
+    return osc, tagged, flood, tuple(each for each in found if isinstance(each, Result)), tuple(notes)
 
 
 def _print(report: Report, console: Console) -> None:

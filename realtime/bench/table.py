@@ -10,6 +10,7 @@ from realtime.bench.figures import Figures
 from realtime.bench.flooded import FloodFigures
 from realtime.bench.osc import OscFigures
 from realtime.bench.report import Report
+from realtime.bench.tagged import TagFigures
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ def tables(report: Report) -> list[Table]:
     """Return all the tables that `report` has figures for."""
     found = [_modes([each.figures for each in report.measured])] if report.measured else []
     found += [_osc(report.osc)] if report.osc else []
+    found += [_tagged(report.tagged)] if report.tagged else []
     found += [_flood(report.flood)] if report.flood else []
     found += [_contest(report.contest)] if report.contest else []
     return found
@@ -105,6 +107,24 @@ def _osc(osc: OscFigures) -> Table:
             ),
         ),
         note=_OSC_NOTE,
+    )
+
+
+def _tagged(tagged: TagFigures) -> Table:
+    residual = "-" if tagged.residual_ms is None else f"{tagged.residual_ms:.3f}"
+    return Table(
+        title=f"OSC with time tags, {tagged.mode} {tagged.run}",
+        head=("bundles", "heard", "late", "jitter RMS ms", "jitter max ms", "residual told ms", "drift ppm"),
+        rows=(
+            (
+                *(str(value) for value in (tagged.messages, tagged.heard, tagged.late)),
+                *(f"{value:.3f}" for value in (tagged.jitter_rms_ms, tagged.jitter_max_ms)),
+                residual,
+                f"{tagged.drift_ppm:+.1f}",
+            ),
+        ),
+        note="Bundles with evenly spaced time tags: how far the first changed samples lie from a line through the tags, beside "
+        "what the host itself says of its tracking.",
     )
 
 

@@ -59,11 +59,15 @@ class Deck:
         return self.head.read(count)
 
     def read_surely(self, count: int) -> np.ndarray:
-        """Return the next samples as `read` does, once they have been decoded: for what is read before the sound begins."""
+        """Return the next samples as `read` does, once they have been decoded."""
+        self.wait_for(count)
+        return self.head.read(count)
+
+    def wait_for(self, count: int) -> None:
+        """Wait until the next `count` samples have been decoded: for what is read before the sound begins."""
         due = time.monotonic() + _PATIENCE
         while not self.head.ready(count) and time.monotonic() < due:
             time.sleep(0.001)
-        return self.head.read(count)
 
     def order(self, order: Order) -> None:
         """Have `order` carried out, after those that came before."""
