@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 from playing import noise, open_stream, play, residual_db
+from test_lookahead import write_smear
 
 from realtime.deck.deck import AHEAD, BEHIND, KEPT, Deck
 from realtime.deck.material import CHUNK, Material
@@ -22,6 +23,7 @@ from realtime.mix import Mix
 from realtime.plan import Plan
 from realtime.separator import Separator
 from realtime.session import Session
+from realtime.tape import Tape
 
 RATE = 44100
 FADE = 220
@@ -464,6 +466,21 @@ def test_an_unreadable_file_ends_the_start(identity, tmp_path):
     plan = Plan(identity, Mix((1.0,)), device="null", rate=RATE, deck=Setup(str(tmp_path / "none.wav")))
     with pytest.raises(HostError, match="there is no file"):
         Session(plan)
+
+
+def test_under_a_separator_that_looks_ahead_the_deck_is_not_late_at_the_start(tmp_path, path, song):
+    separator, record = write_smear(tmp_path / "smear.onnx", 4, 40), tmp_path / "heard.wav"
+    plan = Plan(separator, Mix((1.0, 0.0), wet=0.0), device="null", rate=RATE, realtime=False, deck=Setup(str(path)), record=record)
+    session = Session(plan)
+    tape = Tape(session.recording, session.stream.taps)
+    session.start()
+    wait_for(lambda: session.deck.news().position > 0.5)
+    session.stop()
+    tape.stop()
+    latency = session.started.latency
+    assert latency.read_ahead and any("what the deck is told is heard" in notice for notice in session.started.notices)
+    heard = soundfile.read(record, dtype="float32")[0][latency.added :]
+    assert len(heard) > RATE // 4 and np.array_equal(heard, song[: len(heard)])
 
 
 def test_a_run_that_goes_on_after_its_device_was_gone_has_the_same_on_its_deck(identity, path):
