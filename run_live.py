@@ -57,7 +57,15 @@ def _live_options(parser: argparse.ArgumentParser) -> None:
         help="what leaves on each pair of output channels, separated by commas: master, a stem, remainder, dry, cue or "
         "none; a stem with :pre is taken before its fader (default: the master alone)",
     )
-    sound.add_argument("--input", metavar="FILE", help="play this file as the live source; `demo` for the demo song")
+    source = sound.add_mutually_exclusive_group()
+    source.add_argument("--input", metavar="FILE", help="play this file as the live source; `demo` for the demo song")
+    source.add_argument(
+        "--deck",
+        nargs="?",
+        const="",
+        metavar="FILE",
+        help="have a deck as the source, to play, loop and jump in files over OSC, with this one on it",
+    )
     sound.add_argument("--record", type=Path, metavar="WAV", help="write what is heard to this file (null device only)")
     sound.add_argument(
         "--stems", type=Path, metavar="DIR", help="write the separated stems of the run here (null device only)"
@@ -240,6 +248,7 @@ def _outputs(options: argparse.Namespace) -> tuple[str, ...]:
 def _live(options: argparse.Namespace) -> int:
     from rich.console import Console
 
+    from realtime.deck.orders import Setup
     from realtime.errors import HostError
     from realtime.host import Discovery, Host, MidiPorts, OscAddress, has_display, open_window
     from realtime.library import find_separator
@@ -270,6 +279,7 @@ def _live(options: argparse.Namespace) -> int:
         channels=options.channels,
         outputs=_outputs(options),
         source=options.input,
+        deck=None if options.deck is None else Setup(options.deck or None),
         record=options.record,
         stems=options.stems,
         provider=options.provider,

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import socket
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 
 from pyqtgraph.Qt import QtCore
+from pythonosc.osc_bundle_builder import IMMEDIATELY, OscBundleBuilder
+from pythonosc.osc_message import OscMessage
 from pythonosc.osc_message_builder import OscMessageBuilder
 from pythonosc.osc_packet import OscPacket
 
@@ -62,11 +65,19 @@ class Client(QtCore.QObject):
 
     def send(self, address: str, *values: float | str) -> None:
         """Send one message; booleans travel as integers. A network that is down is reported by silence, not here."""
-        builder = OscMessageBuilder(address)
-        for value in values:
-            builder.add_arg(int(value) if isinstance(value, bool) else value)
         with suppress(OSError):
-            self._socket.sendto(builder.build().dgram, self.target)
+            self._socket.sendto(_message(address, values).dgram, self.target)
+
+    def send_together(self, messages: Sequence[tuple[str, Sequence[float]]]) -> None:
+        """Send messages that the host applies as one change."""
+        if len(messages) == 1:
+            self.send(messages[0][0], *messages[0][1])
+            return
+        bundle = OscBundleBuilder(IMMEDIATELY)
+        for address, values in messages:
+            bundle.add_content(_message(address, values))
+        with suppress(OSError):
+            self._socket.sendto(bundle.build().dgram, self.target)
 
     def close(self) -> None:
         """Unsubscribe and close the socket."""
@@ -128,3 +139,10 @@ class Client(QtCore.QObject):
     @staticmethod
     def _is_loopback(address: str) -> bool:
         return address.startswith("127.")
+
+
+def _message(address: str, values: Sequence[float | str]) -> OscMessage:
+    builder = OscMessageBuilder(address)
+    for value in values:
+        builder.add_arg(int(value) if isinstance(value, bool) else value)
+    return builder.build()

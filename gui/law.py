@@ -24,6 +24,11 @@ def position(db: float) -> float:
     return UNITY * 10.0 ** (db / 40.0)
 
 
+def linear(x: float) -> float:
+    """Return the linear gain of fader position `x` in 0..1: 0.75 is 1."""
+    return 0.0 if x <= 0.0 else 10.0 ** (decibels(x) / 20.0)
+
+
 def gain_text(x: float) -> str:
     """Return what a person reads for fader position `x`, as the host's display twin writes it."""
     return "off" if x <= 0.0 else f"{decibels(x):+.1f} dB".replace("-0.0", "0.0").replace("+0.0", "0.0")

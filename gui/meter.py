@@ -22,13 +22,16 @@ def level(linear: float) -> float:
 
 
 class Meter(QtWidgets.QWidget):
-    """A vertical meter from -60 to 0 dBFS. `available` False hatches it: nothing is measured, which is not silence."""
+    """A vertical meter from -60 to 0 dBFS. `available` False hatches it: nothing is measured, which is not silence.
 
-    def __init__(self, colour: QtGui.QColor) -> None:
+    A short `caption` stands below."""
+
+    def __init__(self, colour: QtGui.QColor, caption: str = "") -> None:
         super().__init__()
         self.available = self.lit = True
         self.peak = self.rms = self.held = 0.0
         self._colour = colour
+        self._caption = caption
         self._unit = 1.0
         self._held_at = self._clipped_at = -math.inf
         self._fresh = (0.0, 0.0)
@@ -80,6 +83,12 @@ class Meter(QtWidgets.QWidget):
         painter.fillRect(self.rect(), PANEL)
         unit = self._unit
         well = QtCore.QRectF(self.rect()).adjusted(unit, unit, -unit, -unit)
+        if self._caption:
+            painter.setPen(DIM)
+            painter.setFont(fitted_font(self._caption, well.width(), 12 * unit, bold=True, least=8 * unit))
+            foot = QtCore.QRectF(0, self.height() - 15 * unit, self.width(), 15 * unit)
+            painter.drawText(foot, QtCore.Qt.AlignmentFlag.AlignCenter, self._caption)
+            well.setBottom(foot.top())
         painter.fillRect(well, WELL)
         if not self.available:
             self._paint_unavailable(painter, well)

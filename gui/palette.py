@@ -71,13 +71,20 @@ def mixed(colour: QtGui.QColor, ground: QtGui.QColor, amount: float) -> QtGui.QC
     return QtGui.QColor(*(round(amount * a + (1.0 - amount) * b) for a, b in parts))
 
 
-def heat_table() -> list[bytes]:
-    """Return 256 pixels of four bytes (32-bit RGB in this machine's order) from silence to full scale."""
+def heat_table(colour: QtGui.QColor | None = None) -> list[bytes]:
+    """Return 256 pixels of four bytes (32-bit RGB in this machine's order) from silence to full scale.
+
+    With a `colour`, from black through shades of it to nearly white.
+    """
+    stops = HEAT
+    if colour is not None:
+        shades = ((0.0, WELL, 1.0), (0.2, WELL, 0.92), (0.4, WELL, 0.6), (0.65, colour, 1.0), (1.0, TEXT, 0.9))
+        stops = tuple((x, mixed(ground, colour, amount).name()) for x, ground, amount in shades)
     table = []
     for value in range(256):
         x = value / 255.0
-        above = next(i for i in range(1, len(HEAT)) if x <= HEAT[i][0])
-        (x0, c0), (x1, c1) = HEAT[above - 1], HEAT[above]
+        above = next(i for i in range(1, len(stops)) if x <= stops[i][0])
+        (x0, c0), (x1, c1) = stops[above - 1], stops[above]
         colour = mixed(QtGui.QColor(c1), QtGui.QColor(c0), (x - x0) / (x1 - x0))
         table.append(colour.rgb().to_bytes(4, sys.byteorder))
     return table

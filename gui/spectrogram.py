@@ -14,6 +14,7 @@ LOW_HZ, HIGH_HZ = 30.0, 20000.0
 MARKS_HZ = ((100, "100"), (1000, "1k"), (10000, "10k"))
 # A spectrum stands for at most this long; what is missing beyond it is drawn as missing.
 REACH = 0.25
+UNSEEN = (500, 192)
 
 
 class Spectrogram(QtWidgets.QWidget):
@@ -21,15 +22,19 @@ class Spectrogram(QtWidgets.QWidget):
 
     The picture is kept at screen resolution as a ring of columns: a new spectrum paints only its own
     columns, and a frame is two copies of memory. The horizontal axis is time, not spectra, so lost or
-    dropped spectra do not bend it.
+    dropped spectra do not bend it. With a `colour`, loudness runs from black through it to white.
     """
 
-    def __init__(self, title: str) -> None:
+    def __init__(self, title: str, colour: QtGui.QColor | None = None) -> None:
         super().__init__()
         self._title = title
+        self._colour = TEXT if colour is None else colour
+        self._note = ""
         self._unit = 1.0
-        self._table = heat_table()
-        self._ring = QtGui.QImage()
+        self._table = heat_table(colour)
+        # On a page that has not been seen, the past is kept at this size.
+        self._ring = QtGui.QImage(*UNSEEN, QtGui.QImage.Format.Format_RGB32)
+        self._ring.fill(WELL)
         self._head = 0
         self._fresh: bytes | None = None
         self._drawn_at: float | None = None
@@ -39,6 +44,12 @@ class Spectrogram(QtWidgets.QWidget):
         """Draw at `unit` screen pixels per design pixel."""
         self._unit = unit
         self.update()
+
+    def show_note(self, note: str) -> None:
+        """Write `note` in the middle, where there is nothing to see."""
+        if note != self._note:
+            self._note = note
+            self.update()
 
     def hear(self, bands: bytes) -> None:
         """Take a spectrum; only the newest before each tick is drawn. One of another length is ignored."""
@@ -87,7 +98,11 @@ class Spectrogram(QtWidgets.QWidget):
         painter.setFont(font(20 * unit, bold=True))
         metrics = painter.fontMetrics()
         at = QtCore.QPointF(self.width() - metrics.horizontalAdvance(self._title) - 10 * unit, 24 * unit)
-        self._write(painter, at, self._title, TEXT)
+        self._write(painter, at, self._title, self._colour)
+        if self._note:
+            painter.setFont(font(16 * unit))
+            painter.setPen(DIM)
+            painter.drawText(self.rect(), QtCore.Qt.AlignmentFlag.AlignCenter, self._note)
 
     @staticmethod
     def _write(painter: QtGui.QPainter, at: QtCore.QPointF, text: str, colour: QtGui.QColor) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from pyqtgraph.Qt import QtCore, QtGui, QtWidgets
 
+from gui.history import History
 from gui.palette import CAUTION, DIM, FAINT, GOOD, INK, LINE, PANEL, TEXT, WARNING, fitted_font, font
 
 RISING = 5.0
@@ -16,6 +17,9 @@ ERROR_SHOWN = 7.0
 REFRESH = 0.25
 BUSY, TOO_BUSY = 0.5, 0.8
 LARGE, SMALL, LEAST = 31.0, 25.0, 20.0
+HISTORY = 330.0
+TWO_LINES = 15.5
+SECOND = "/model, /mode, /run, /device, /device/state, /rate, /block, /notice, /error"
 
 
 @dataclass(frozen=True)
@@ -47,14 +51,19 @@ class Status(QtWidgets.QWidget):
         self._answering: bool | None = None
         self._rose_at = -math.inf
         self._error = self._notice = ("", -math.inf)
+        self._said = ""
         self._spots: list[tuple[QtCore.QRectF, str]] = []
         self._drawn_at = -math.inf
+        self.history = History(clock)
+        self.history.setParent(self)
         self.setAttribute(QtCore.Qt.WidgetAttribute.WA_OpaquePaintEvent)
 
     def rescale(self, unit: float) -> None:
         """Draw at `unit` screen pixels per design pixel."""
         self._unit = unit
         self.setFixedHeight(round(92 * unit))
+        self.history.rescale(unit)
+        self._place()
         self.update()
 
     def hear(self, address: str, values: tuple) -> bool:
@@ -64,10 +73,10 @@ class Status(QtWidgets.QWidget):
             self.update()
             return True
         if address == "/notice":
-            # What was said before this window looked is old.
-            if self._answering and any(values):
-                self._notice = (str(values[0]), self._clock())
-                self.update()
+            # What was said before this window looked is old, and every subscription brings the last one again.
+            before, self._said = self._said, str(values[0]) if values else ""
+            if self._answering and self._said and self._said != before:
+                self.tell(self._said)
             return True
         if address not in TAKEN:
             return False
@@ -78,7 +87,14 @@ class Status(QtWidgets.QWidget):
             self._rose_at = self._clock()
             self.update()
         self._heard[address] = values
+        if isinstance(values[0], int | float):
+            self.history.hear(address, values[0])
         return True
+
+    def tell(self, sentence: str) -> None:
+        """Show what the window itself has to say."""
+        self._notice = (sentence, self._clock())
+        self.update()
 
     def show_answering(self, answering: bool) -> None:
         """Show that the host answers, or that it has stopped."""
@@ -91,6 +107,7 @@ class Status(QtWidgets.QWidget):
         if now - self._drawn_at >= REFRESH:
             self._drawn_at = now
             self.update()
+            self.history.update()
 
     @property
     def text(self) -> str:
@@ -116,6 +133,15 @@ class Status(QtWidgets.QWidget):
         link = self._paint_link(painter, edge)
         self._paint_numbers(painter, edge, link - 20 * unit)
         self._paint_second(painter, edge)
+
+    def resizeEvent(self, event: QtGui.QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._place()
+
+    def _place(self) -> None:
+        unit = self._unit
+        width = round(HISTORY * unit)
+        self.history.setGeometry(self.width() - width - round(16 * unit), round(55 * unit), width, round(32 * unit))
 
     def _value(self, address: str) -> float | int | str | None:
         values = self._heard.get(address)
@@ -229,11 +255,13 @@ class Status(QtWidgets.QWidget):
         if ground is not None:
             painter.fillRect(line, ground)
         painter.setPen(TEXT if ground is None else INK)
-        inside = line.adjusted(edge, 0, -edge, 0)
+        inside = line.adjusted(edge, 0, -2 * edge - HISTORY * unit, 0)
         painter.setFont(fitted_font(words, inside.width(), SMALL * unit, ground is WARNING, least=LEAST * unit))
-        shown = painter.fontMetrics().elidedText(words, QtCore.Qt.TextElideMode.ElideRight, int(inside.width()))
-        painter.drawText(inside, QtCore.Qt.AlignmentFlag.AlignVCenter | QtCore.Qt.AlignmentFlag.AlignLeft, shown)
-        self._spots.append((line, f"{words}\n/model, /mode, /run, /device, /device/state, /rate, /block, /notice, /error"))
+        if painter.fontMetrics().horizontalAdvance(words) > inside.width():
+            # A long sentence is read in two lines rather than half.
+            painter.setFont(font(TWO_LINES * unit, ground is WARNING))
+        painter.drawText(inside, QtCore.Qt.AlignmentFlag.AlignVCenter | QtCore.Qt.TextFlag.TextWordWrap, words)
+        self._spots.append((line, f"{words}\n{SECOND}"))
 
 
 def _shown(value: float | str | None, pattern: str) -> str:

@@ -7,6 +7,7 @@ from pyqtgraph.Qt import QtCore, QtGui, QtWidgets
 from gui.attention import Attention
 from gui.button import Latch
 from gui.fader import Fader
+from gui.keys import MUTE_KEYS, SOLO_KEYS
 from gui.meter import Meter
 from gui.palette import DIM, INK, LINE, MUTE, NEUTRAL, PANEL, SOLO, TEXT, fitted_font, mixed
 
@@ -131,7 +132,7 @@ class Strip(QtWidgets.QWidget):
 
 
 class StemStrip(Strip):
-    """A stem's strip: fader, meter, solo and mute. `number` from 1 is its key."""
+    """A stem's strip: fader, meter, solo and mute. `number` from 1 says which keys are its."""
 
     switched = QtCore.Signal()
 
@@ -139,12 +140,16 @@ class StemStrip(Strip):
         base = f"/stem/{stem}"
         super().__init__(stem, f"{base}/gain", Fader.gain(colour), colour, f"Level of {stem}.")
         self.meter = Meter(colour)
-        self.solo = Latch("SOLO", SOLO, str(number) if number < 10 else "")
-        self.mute = Latch("MUTE", MUTE, f"⇧{number}" if number < 10 else "")
+        self.solo = Latch("SOLO", SOLO, SOLO_KEYS[number - 1 : number])
+        self.mute = Latch("MUTE", MUTE, MUTE_KEYS[number - 1 : number])
         self.silenced = False
         self._stem = stem
-        for latch, word, key in ((self.solo, "solo", f"{number}"), (self.mute, "mute", f"Shift+{number}")):
-            keys = f" Key {key}." if number < 10 else ""
+        self._holding = False
+        solo_key, mute_key = SOLO_KEYS[number - 1 : number], MUTE_KEYS[number - 1 : number]
+        for latch, word, keys in (
+            (self.solo, "solo", f" Key Shift+{solo_key}; {solo_key} for as long as it is held." if solo_key else ""),
+            (self.mute, "mute", f" Key {mute_key}." if mute_key else ""),
+        ):
             latch.setToolTip(f"{word.capitalize()} {stem}: stays until pressed again.{keys}\n{base}/{word}")
             latch.setAccessibleName(f"{word} {stem}")
             latch.switched.connect(lambda on, word=word: self._switch(f"{base}/{word}", on))
@@ -189,6 +194,15 @@ class StemStrip(Strip):
         self.meter.tick(now)
         if before != (self.solo.lit, self.mute.lit):
             self.switched.emit()
+
+    def hold_solo(self, held: bool) -> None:
+        """Solo while `held`, by a key; nothing changes where the solo stays on anyway."""
+        if held and not self.solo.lit:
+            self._holding = True
+            self.solo.switch(True)
+        elif not held and self._holding:
+            self._holding = False
+            self.solo.switch(False)
 
     def silence(self, silenced: bool) -> None:
         """Show that other stems' solos keep this one silent."""

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import math
-import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from pyqtgraph.Qt import QtCore, QtGui, QtWidgets
 
 from gui.attention import Attention
 from gui.button import Button, Latch
+from gui.choosers import Choosers
 from gui.client import Client
+from gui.help import Help
+from gui.keys import FIRST_PAGE, MUTE_KEYS, SOLO_KEYS, Keys, digit, place
+from gui.law import UNITY, linear, position
 from gui.meter import Meter
+from gui.mixes import Shelf, mixes_file
+from gui.mixpage import MixPage
+from gui.morph import MorphPad
+from gui.pages import Pages
 from gui.palette import DIM, GROUND, NEUTRAL, RAISED, TEXT, WARNING, font, stem_colours
 from gui.spectrogram import Spectrogram
 from gui.status import Status
@@ -22,31 +30,23 @@ FRAME = 1000 // 30
 DESIGN = (1280.0, 720.0)
 LEAST = (1024, 640)
 ROW = 5
-STRIPS_SHARE, EXTRA_SHARE, VIEWS_SHARE = 18, 5, 8
+STRIPS_SHARE, EXTRA_SHARE, VIEWS_SHARE = 16, 5, 8
 
-Keys = QtCore.Qt.Key
-SHIFTED_DIGITS = {
-    Keys.Key_Exclam: 1, Keys.Key_At: 2, Keys.Key_NumberSign: 3, Keys.Key_Dollar: 4, Keys.Key_Percent: 5,
-    Keys.Key_AsciiCircum: 6, Keys.Key_Ampersand: 7, Keys.Key_Asterisk: 8, Keys.Key_ParenLeft: 9,
-}
-# Scan codes of the key that is "1" on most keyboards, so that layouts with digits on shift work as well.
-FIRST_DIGIT_SCAN = 2 if sys.platform == "win32" else 10
-
-
-def digit(event: QtGui.QKeyEvent) -> int | None:
-    """Return the digit 0..9 on the key of `event`, whatever shift makes of it, or None."""
-    scan = event.nativeScanCode() - FIRST_DIGIT_SCAN
-    if sys.platform != "darwin" and 0 <= scan <= 9:
-        return (scan + 1) % 10
-    if Keys.Key_0 <= event.key() <= Keys.Key_9:
-        return int(event.key()) - int(Keys.Key_0)
-    return SHIFTED_DIGITS.get(event.key())
+PAGES = (
+    ("VIEW", "Spectra of what comes in and of what goes out."), ("STEMS", "Spectra of each stem."),
+    ("MORPH", "A dot that moves the condition between the instruments."), ("MIXES", "Your own mixes, and the ends of the crossfader."),
+    ("SETUP", "Latency mode, run, separator and block, with what they cost."),
+)
+MORPH = 2
 
 
 class Window(QtWidgets.QWidget):
-    """The whole window over one `client`. It shows what the host says, and says what hands do."""
+    """The whole window over one `client`. It shows what the host says, and says what hands do.
 
-    def __init__(self, client: Client) -> None:
+    The performer's own mixes are kept in the file `mixes`.
+    """
+
+    def __init__(self, client: Client, mixes: Path | None = None) -> None:
         super().__init__()
         self.client = client
         self.strips: list[StemStrip] = []
@@ -54,10 +54,16 @@ class Window(QtWidgets.QWidget):
         self.remainder = remainder_strip()
         self.wet = wet_strip()
         self.status = Status(client.name)
-        self.bypass = Latch("BYPASS", WARNING, "B, hold space", pixels=30)
+        self.bypass = Latch("BYPASS", WARNING, "B, space, Esc", pixels=26)
         self.spectrograms = {"input": Spectrogram("IN"), "output": Spectrogram("OUT")}
         self.attention = Attention("the condition", "/telemetry/attention", NEUTRAL, height=26, title="attention")
-        self.meters = {"input": Meter(NEUTRAL), "output": Meter(NEUTRAL)}
+        self.meters = {"input": Meter(NEUTRAL, "IN"), "output": Meter(NEUTRAL, "OUT")}
+        self.waterfalls: dict[str, Spectrogram] = {}
+        self.morph = MorphPad()
+        self.choosers = Choosers()
+        self.mixes = MixPage(Shelf(mixes_file() if mixes is None else mixes, self.status.tell), self._present)
+        self.pages = Pages(FIRST_PAGE)
+        self.help = Help(self)
         self._preset = ""
         self._momentary = False
         self._unit = 1.0
@@ -79,7 +85,7 @@ class Window(QtWidgets.QWidget):
         colours.setColor(QtGui.QPalette.ColorRole.ToolTipText, TEXT)
         self.setPalette(colours)
         QtWidgets.QToolTip.setPalette(colours)
-        self.bypass.setToolTip("Hear the untouched mixture, as late as the separated one. Key B; hold space for a moment of it."
+        self.bypass.setToolTip("Hear the untouched mixture, as late as the separated one. Key B; hold space for a moment of it; Esc is panic: on at once."
                                "\n/bypass")
         for where, meter in self.meters.items():
             meter.setToolTip(f"Level of the {where}.\n/telemetry/meter/{where}")
@@ -88,19 +94,33 @@ class Window(QtWidgets.QWidget):
         for strip in (self.remainder, self.wet):
             strip.say.connect(self._say)
         self._stems_row = QtWidgets.QHBoxLayout()
+        view, stems = QtWidgets.QWidget(), QtWidgets.QWidget()
+        self._view_column, self._stem_column = QtWidgets.QVBoxLayout(view), QtWidgets.QVBoxLayout(stems)
+        for column in (self._view_column, self._stem_column):
+            column.setContentsMargins(0, 0, 0, 0)
+        for spectrogram in self.spectrograms.values():
+            self._view_column.addWidget(spectrogram, 1)
+        for (name, words), page in zip(PAGES, (view, stems, self.morph, self.mixes, self.choosers), strict=True):
+            self.pages.add(name, page, words)
+        self.morph.moved.connect(lambda gains: self.client.send("/condition", *gains))
+        self.choosers.say.connect(self._say)
+        self.mixes.played.connect(self._play)
         self._views = QtWidgets.QGridLayout()
-        for row, where in enumerate(self.spectrograms):
-            self._views.addWidget(self.spectrograms[where], row, 0)
-            self._views.addWidget(self.meters[where], row, 1)
+        self._views.addWidget(self.pages, 0, 0, 2, 1)
+        for row, meter in enumerate(self.meters.values()):
+            self._views.addWidget(meter, row, 1)
             self._views.setRowStretch(row, 1)
-        self._views.addWidget(self.attention, len(self.spectrograms), 0, 1, 2)
+        self._views.addWidget(self.attention, 2, 0, 1, 2)
+        self._hands = QtWidgets.QVBoxLayout()
+        self._hands.addWidget(self.mixes.crossfader, 1)
+        self._hands.addWidget(self.bypass, 1)
         self._preset_rows = QtWidgets.QGridLayout()
         self._body = QtWidgets.QWidget()
         self._grid = QtWidgets.QGridLayout(self._body)
         self._grid.addLayout(self._stems_row, 0, 0)
         self._grid.addLayout(self._views, 0, 1)
         self._grid.addLayout(self._preset_rows, 1, 0)
-        self._grid.addWidget(self.bypass, 1, 1)
+        self._grid.addLayout(self._hands, 1, 1)
         self._grid.setColumnStretch(0, STRIPS_SHARE)
         self._grid.setColumnStretch(1, VIEWS_SHARE)
         self._grid.setRowStretch(0, 1)
@@ -127,14 +147,25 @@ class Window(QtWidgets.QWidget):
         self._grid.setColumnStretch(0, STRIPS_SHARE + EXTRA_SHARE * max(0, len(stems) - 4))
         self._stems_row.addWidget(self.remainder, 4)
         self._stems_row.addWidget(self.wet, 4)
+        self._rebuild_stem_views(stems, [colours[stem] for stem in stems])
         self._waiting.hide()
         self._body.show()
         self._rescale()
         self.setFocus()
         for address, values in list(self.client.values.items()):
-            if address.startswith(("/stem/", "/run", "/attention")):
+            if address.startswith(("/stem/", "/run", "/attention", "/condition")):
                 self._hear(address, values)
         self._show_audible()
+
+    def _rebuild_stem_views(self, stems: Sequence[str], colours: Sequence[QtGui.QColor]) -> None:
+        for waterfall in self.waterfalls.values():
+            self._stem_column.removeWidget(waterfall)
+            waterfall.deleteLater()
+        self.waterfalls = {stem: Spectrogram(stem, colour) for stem, colour in zip(stems, colours, strict=True)}
+        for stem, waterfall in self.waterfalls.items():
+            waterfall.setToolTip(f"Spectrum of {stem}, ten seconds.\n/telemetry/spectrum/{stem}")
+            self._stem_column.addWidget(waterfall, 1)
+        self.morph.expect(tuple(stems), list(colours))
 
     def _rebuild_presets(self, names: Sequence[str]) -> None:
         for button in self.presets:
@@ -143,8 +174,8 @@ class Window(QtWidgets.QWidget):
         self.presets = []
         across = len(names) if len(names) <= ROW else math.ceil(len(names) / 2)
         for i, name in enumerate(names, 1):
-            button = Button(name, NEUTRAL, f"F{i}" if i <= 12 else "", pixels=22)
-            keys = f" Key F{i};" if i <= 12 else ""
+            button = Button(name, NEUTRAL, str(i) if i <= 9 else "", pixels=22)
+            keys = f" Key {i};" if i <= 9 else ""
             button.setToolTip(f"Preset {name}.{keys} P and shift+P step through the presets.\n/preset {name}")
             button.clicked.connect(lambda _=False, name=name: self._choose(name))
             button.light(name == self._preset)
@@ -160,6 +191,7 @@ class Window(QtWidgets.QWidget):
             return
 
     def _take(self, address: str, values: tuple) -> None:
+        self.choosers.hear(address, values)
         if self.status.hear(address, values):
             if address == "/run":
                 self._show_run()
@@ -175,7 +207,10 @@ class Window(QtWidgets.QWidget):
             self.bypass.hear(bool(values[0]))
             self._show_audible()
         elif address.startswith("/telemetry/spectrum/"):
-            self.spectrograms[address.rpartition("/")[2]].hear(values[0])
+            name = address.removeprefix("/telemetry/spectrum/")
+            (self.spectrograms.get(name) or self.waterfalls[name]).hear(values[0])
+        elif address == "/condition":
+            self.morph.hear(values)
         elif address == "/attention":
             for attention in (self.attention, *(strip.attention for strip in self.strips)):
                 attention.expect(*(int(value) for value in values))
@@ -188,6 +223,22 @@ class Window(QtWidgets.QWidget):
 
     def _say(self, address: str, value: float | str) -> None:
         self.client.send(address, value)
+
+    def _present(self) -> dict[str, float]:
+        soloed = any(strip.solo.lit for strip in self.strips)
+        silent = [strip.mute.lit or (soloed and not strip.solo.lit) for strip in self.strips]
+        return {s.name: 0.0 if off else linear(s.fader.value) for s, off in zip(self.strips, silent, strict=True)}
+
+    def _play(self, gains: Mapping[str, float]) -> None:
+        if not set(gains) & {strip.name for strip in self.strips}:
+            self.status.tell(f"this mix is for {', '.join(gains)}, and none of them is here; nothing was changed")
+            return
+        wanted = [gains.get(strip.name, 0.0) for strip in self.strips]
+        messages: list[tuple[str, Sequence[float]]] = [("/condition", [min(1.0, gain) for gain in wanted])]
+        for strip, gain in zip(self.strips, wanted, strict=True):
+            if gain > 1.0:
+                messages.append((f"/stem/{strip.name}/gain", [max(UNITY, position(20.0 * math.log10(gain)))]))
+        self.client.send_together(messages)
 
     def _choose(self, name: str) -> None:
         self._show_preset(name)
@@ -206,6 +257,8 @@ class Window(QtWidgets.QWidget):
         single = self.client.values.get("/run", ("",))[0] == "single"
         for strip in self.strips:
             strip.show_run(single)
+        for waterfall in self.waterfalls.values():
+            waterfall.show_note("no stems in single" if single else "")
         if not single:
             self.attention.hide()
 
@@ -227,9 +280,10 @@ class Window(QtWidgets.QWidget):
 
     def _tick(self) -> None:
         now = time.monotonic()
-        self.bypass.tick()
-        self.status.tick()
-        for part in (*self.strips, self.remainder, self.wet, *self.meters.values(), *self.spectrograms.values()):
+        for part in (self.bypass, self.status, self.morph, self.choosers):
+            part.tick()
+        for part in (*self.strips, self.remainder, self.wet, *self.meters.values(), *self.spectrograms.values(),
+                     *self.waterfalls.values()):
             part.tick(now)
 
     def _rescale(self) -> None:
@@ -238,13 +292,16 @@ class Window(QtWidgets.QWidget):
         self._grid.setContentsMargins(edge, edge, edge, edge)
         self._grid.setSpacing(gap)
         self._views.setVerticalSpacing(gap)
-        self._views.setHorizontalSpacing(round(4 * unit))
+        self._views.setHorizontalSpacing(round(6 * unit))
+        for layout in (self._view_column, self._stem_column, self._hands):
+            layout.setSpacing(round(6 * unit))
         self._stems_row.setSpacing(gap)
         self._preset_rows.setSpacing(round(6 * unit))
         self._grid.setRowMinimumHeight(1, round(94 * unit))
         QtWidgets.QToolTip.setFont(font(16 * unit))
         for part in (self.status, self._waiting, self.bypass, self.attention, *self.strips, self.remainder, self.wet, *self.presets,
-                     *self.meters.values(), *self.spectrograms.values()):
+                     *self.meters.values(), *self.spectrograms.values(), *self.waterfalls.values(), self.pages, self.morph, self.choosers,
+                     self.mixes, self.help):
             part.rescale(unit)
 
     def resizeEvent(self, event: QtGui.QResizeEvent) -> None:
@@ -259,16 +316,35 @@ class Window(QtWidgets.QWidget):
     def keyPressEvent(self, event: QtGui.QKeyEvent) -> None:
         if event.isAutoRepeat():
             return
+        if not self.help.isHidden():
+            self.help.hide()
+            return
         shift = bool(event.modifiers() & QtCore.Qt.KeyboardModifier.ShiftModifier)
         key, number = event.key(), digit(event)
-        if event.modifiers() & (QtCore.Qt.KeyboardModifier.ControlModifier | QtCore.Qt.KeyboardModifier.AltModifier
-                                | QtCore.Qt.KeyboardModifier.MetaModifier):
+        solo, mute = self._strip_on(event, SOLO_KEYS), self._strip_on(event, MUTE_KEYS)
+        if event.modifiers() == QtCore.Qt.KeyboardModifier.ControlModifier and key == Keys.Key_S:
+            self.mixes.store()
+        elif event.modifiers() & (QtCore.Qt.KeyboardModifier.ControlModifier | QtCore.Qt.KeyboardModifier.AltModifier
+                                  | QtCore.Qt.KeyboardModifier.MetaModifier):
             super().keyPressEvent(event)
-        elif number is not None and 1 <= number <= len(self.strips):
-            strip = self.strips[number - 1]
-            (strip.mute if shift else strip.solo).flip()
+        elif key == Keys.Key_Escape:
+            self._panic()
+        elif key in (Keys.Key_Question, Keys.Key_F1):
+            self.help.toggle()
         elif number == 0:
             self._clear()
+        elif number is not None and shift:
+            self.mixes.recall(number - 1)
+        elif number is not None and number <= len(self.presets):
+            self._choose(self.presets[number - 1].text())
+        elif solo is not None and shift:
+            solo.solo.flip()
+        elif solo is not None:
+            solo.hold_solo(True)
+        elif mute is not None:
+            mute.mute.flip()
+        elif key in (Keys.Key_Z, Keys.Key_X):
+            self.mixes.crossfader.put(float(key == Keys.Key_X))
         elif key == Keys.Key_B:
             self.bypass.flip()
         elif key == Keys.Key_Space and not self.bypass.lit:
@@ -278,20 +354,36 @@ class Window(QtWidgets.QWidget):
             names = [button.text() for button in self.presets]
             here = names.index(self._preset) if self._preset in names else -1 if not shift else 0
             self._choose(names[(here + (-1 if shift else 1)) % len(names)])
-        elif Keys.Key_F1 <= key < int(Keys.Key_F1) + min(12, len(self.presets)):
-            self._choose(self.presets[int(key) - int(Keys.Key_F1)].text())
-        elif key == Keys.Key_F11 or (key == Keys.Key_Escape and self.isFullScreen()):
+        elif 0 <= (page := int(key) - int(Keys.Key_F1) + 1 - FIRST_PAGE) < len(self.pages.tabs):
+            self.pages.turn(page)
+            (self.morph if page == MORPH else self).setFocus()
+        elif key == Keys.Key_F11:
             self.setWindowState(self.windowState() ^ QtCore.Qt.WindowState.WindowFullScreen)
         else:
             super().keyPressEvent(event)
 
     def keyReleaseEvent(self, event: QtGui.QKeyEvent) -> None:
-        if event.key() == Keys.Key_Space and not event.isAutoRepeat():
+        if event.isAutoRepeat():
+            return
+        if event.key() == Keys.Key_Space:
             self._end_momentary()
+        elif (strip := self._strip_on(event, SOLO_KEYS)) is not None:
+            strip.hold_solo(False)
+
+    def _strip_on(self, event: QtGui.QKeyEvent, letters: str) -> StemStrip | None:
+        index = place(event, letters)
+        return self.strips[index] if index is not None and index < len(self.strips) else None
+
+    def _panic(self) -> None:
+        self._momentary = False
+        self.bypass.switch(True)
 
     def changeEvent(self, event: QtCore.QEvent) -> None:
         if event.type() == QtCore.QEvent.Type.ActivationChange and not self.isActiveWindow():
+            # A key that is let go in another window is never heard of here.
             self._end_momentary()
+            for strip in self.strips:
+                strip.hold_solo(False)
         super().changeEvent(event)
 
     def _end_momentary(self) -> None:

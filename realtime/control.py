@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from realtime import gainlaw
+from realtime.deck.orders import CUES, FADE, LONGEST_FADE
 from realtime.errors import HostError
 from realtime.latency import MODE_NAMES
 from realtime.outputs import check_outputs, cues, sources
@@ -260,6 +261,7 @@ def controls_for(
         Control("/notice", "info", "s", "what the host last had to say", default=("",)),
         Control("/stems", "info", "s" * count, "names of the stems", default=tuple(stems)),
         Control("/presets", "info", "s" * len(presets), "names of the presets", default=presets),
+        *([Control("/models", "info", "s" * len(models), "names of the separators", default=tuple(models))] if models else []),
         Control("/device", "info", "s", "the audio device"),
         Control("/device/state", "info", "s", "playing, or waiting: and why, while the device is gone"),
         Control("/rate", "info", "i", "sample rate of the device", unit="Hz"),
@@ -267,7 +269,7 @@ def controls_for(
         Control("/device/latency", "info", "ii", "what the device says it delays by, in and out", unit="samples"),
         Control("/hop", "info", "i", "what one call of the separator finishes", unit="samples"),
         Control("/model/rate", "info", "i", "sample rate at which the separator works", unit="Hz"),
-        Control("/source", "info", "s", "what is played: input (the device's own), demo, or a file"),
+        Control("/source", "info", "s", "what is played: input (the device's own), demo, deck, or a file"),
         Control("/grants", "info", "s", "what the system granted and refused: real-time priority, locked memory"),
         Control(
             "/midi/learn", "choice", "s", "the control that the next knob, fader, key or button shall move; empty: none",
@@ -288,6 +290,7 @@ def controls_for(
             "/tempo/source", "choice", "s", "where the beat comes from", default=("internal",),
             choices=("internal", "midi", "link"),
         ),
+        *_deck(),
         Control(
             "/subscribe", "request", "isff",
             "values now, then changes: to a UDP port (default: back to the sender); of an address or pattern, and all below it; "
@@ -329,8 +332,8 @@ def controls_for(
         for name, note in [("input", ""), ("output", ""), *((stem, ", in stems only") for stem in stems)]
     ]
     table += [
-        Control(f"/telemetry/spectrum/{name}", "telemetry", "b", "a byte per band, 30 Hz to 20 kHz, of -90 to 0 dBFS")
-        for name in ("input", "output")
+        Control(f"/telemetry/spectrum/{name}", "telemetry", "b", f"a byte per band, 30 Hz to 20 kHz, of -90 to 0 dBFS{note}")
+        for name, note in [("input", ""), ("output", ""), *((stem, ", in stems only") for stem in stems)]
     ]
     if attends is not None:
         layers, latents = attends
@@ -368,6 +371,46 @@ def controls_for(
             twin = Control(twin_of(control.address), "text", "s", f"{control.address} as a person reads it")
             by_address[twin.address] = twin
     return by_address
+
+
+def _deck() -> tuple[Control, ...]:
+    """Return the controls of the deck."""
+    longest = 1e6
+    seconds, samples = {"range": (0, longest), "unit": "s"}, {"range": (0, 2**31 - 1), "unit": "samples"}
+    return (
+        Control("/deck/load", "action", "s", "puts a file on the deck; where one plays, it plays instead"),
+        Control("/deck/play", "choice", "i", "plays, or pauses; from the start where it had ended", range=(0, 1), default=(0,)),
+        Control("/deck/seek", "action", "f", "goes there", **seconds),
+        Control("/deck/seek/samples", "action", "i", "goes there, by samples of the device", **samples),
+        Control("/deck/loop", "choice", "ff", "loops from the one to before the other", default=(0.0, 0.0), **seconds),
+        Control("/deck/loop/samples", "action", "ii", "loops from the one to before the other, by samples of the device", **samples),
+        Control("/deck/loop/in", "action", "", "sets the loop's start to what is heard now"),
+        Control("/deck/loop/out", "action", "", "sets the loop's end to what is heard now, and loops"),
+        Control("/deck/loop/on", "choice", "i", "loops, or plays on", range=(0, 1), default=(0,)),
+        Control(
+            "/deck/fade", "choice", "f", "length of the cross-fade before a jump or a loop comes round; 0: none",
+            range=(0, LONGEST_FADE), unit="ms", default=(FADE,),
+        ),
+        *(
+            control
+            for cue in range(1, CUES + 1)
+            for control in (
+                Control(f"/deck/cue/{cue}", "action", "", f"jumps to hot cue {cue}, and plays"),
+                Control(
+                    f"/deck/cue/{cue}/set", "action", "f", f"sets hot cue {cue} there; without a time, to what is heard now",
+                    optional=True, **seconds,
+                ),
+                Control(f"/deck/cue/{cue}/at", "info", "f", f"where hot cue {cue} is; -1: not set", unit="s", default=(-1.0,)),
+            )
+        ),
+        Control("/deck/position", "info", "f", "what is heard of the file now", unit="s", default=(0.0,)),
+        Control("/deck/duration", "info", "f", "length of the file", unit="s", default=(0.0,)),
+        Control("/deck/overview", "info", "b", "peaks of the file from start to end, a byte a column, 255 for full scale"),
+        Control("/deck/title", "info", "s", "name of the file", default=("",)),
+        Control(
+            "/deck/state", "info", "s", "off, empty, loading, playing, paused, ended, or failed: and why", default=("off",)
+        ),
+    )
 
 
 def twin_of(address: str) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from realtime.changes import Notice
 from realtime.control import Refused, Value
+from realtime.deck.orders import DeckNews, Order, Peaks
 from realtime.demo import SHOW
 from realtime.gesturefile import find_gesture, read_gesture
 from realtime.gestures import ADDRESSES, Gestures
@@ -96,6 +97,8 @@ class Host:
         link = _LateLink(lambda: self.state)
         meta = separator.metadata
         models = sorted({*list_separators(), meta.name})
+        link.deck = plan.deck is not None
+        self._deck_told: dict[str, object] = {}
         self.state = ControlState(meta.stems, link, attends=separator.attends, models=models, outputs=plan.outputs)
         self.scenes = Scenes(self.state, plan, lambda text: self._hear(Notice(text)))
         link.carries_out |= dict.fromkeys(SCENES, self.scenes.change)
@@ -158,7 +161,7 @@ class Host:
         for path, each in zip(paths, read, strict=True):
             self.gestures.play_with_sound(path.stem, each.gesture)
         presets = self.state.value("/presets") or ()
-        demo = started.device == "null" and plan.source in (None, "demo")
+        demo = started.device == "null" and plan.source in (None, "demo") and plan.deck is None
         self._show = [(seconds, name) for seconds, name in SHOW if show and demo and name in presets]
 
     @property
@@ -166,9 +169,19 @@ class Host:
         """What runs now, or ran until the device went."""
         return self.engine.started
 
-    def _hear(self, news: Started | Notice | DeviceState) -> None:
+    def _hear(self, news: Started | Notice | DeviceState | DeckNews | Peaks) -> None:
         if isinstance(news, DeviceState):
             self.state.set_info("/device/state", news.text)
+            return
+        if isinstance(news, Peaks):
+            self.state.set_info("/deck/overview", news.columns)
+            return
+        if isinstance(news, DeckNews):
+            told = news.values()
+            for address, value in told.items():
+                if self._deck_told.get(address) != value:
+                    self.state.set_info(address, value)
+            self._deck_told = told
             return
         if isinstance(news, Notice):
             self.state.set_info("/notice", news.text)
@@ -226,8 +239,16 @@ class _LateLink:
         # By address, what carries out the choices and actions that are not the engine's.
         self.carries_out: dict[str, Callable[[str, Value | None], object]] = dict.fromkeys(surface.ADDRESSES, _no_midi)
         self._state = state
+        self.deck = False
 
-    def change(self, address: str, value: Value | None) -> None:
+    def change(self, address: str, value: Value | tuple[Value, ...] | None) -> None:
+        if address.startswith("/deck/"):
+            given = value if isinstance(value, tuple) else () if value in ("", None) else (value,)
+            if not self.deck:
+                raise Refused(address, "this run has no deck: start the host with --deck; nothing was changed")
+            if self.engine is not None:
+                self.engine.change(Order(address, given))
+            return
         if address in self.carries_out:
             self.carries_out[address](address, value)
             return

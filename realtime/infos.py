@@ -36,6 +36,6 @@ def infos(started: Started, plan: Plan) -> dict[str, Value | tuple[Value, ...]]:
 
 
 def _source(started: Started, plan: Plan) -> str:
-    source = plan.source or ("demo" if started.device == "null" else "input")
+    source = ("deck" if plan.deck else plan.source) or ("demo" if started.device == "null" else "input")
     # A file's name may hold what is no text.
     return source.encode(errors="replace").decode()

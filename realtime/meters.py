@@ -37,11 +37,11 @@ class SpectrumView:
         self._past = np.zeros(size, np.float32)
         frequencies = np.fft.rfftfreq(size, 1 / rate)
         edges = np.geomspace(30, min(20000, rate / 2.05), BANDS + 1)
-        self._starts = np.minimum(np.searchsorted(frequencies, edges[:-1]), len(frequencies) - 2)
+        starts = np.minimum(np.searchsorted(frequencies, edges[:-1]), len(frequencies) - 2)
         # Where bands are narrower than a bin, neighbours share it.
-        self._ends = np.maximum(
-            np.minimum(np.searchsorted(frequencies, edges[1:]), len(frequencies) - 1), self._starts + 1
-        )
+        ends = np.maximum(np.minimum(np.searchsorted(frequencies, edges[1:]), len(frequencies) - 1), starts + 1)
+        # Every other stretch between these is a band.
+        self._edges = np.stack([starts, ends], axis=1).ravel()
         self._scale = 2 / self._window.sum()
 
     def add(self, block: np.ndarray) -> None:
@@ -52,6 +52,6 @@ class SpectrumView:
     def read(self) -> bytes:
         """Return 128 bytes: 0 is -90 dBFS or less, 255 is 0 dBFS."""
         magnitude = np.abs(np.fft.rfft(self._past * self._window)) * self._scale
-        highest = np.array([magnitude[a:b].max() for a, b in zip(self._starts, self._ends, strict=True)])
+        highest = np.maximum.reduceat(magnitude, self._edges)[::2]
         level = 20 * np.log10(highest + 1e-9)
         return np.clip(np.round((level - FLOOR_DB) / -FLOOR_DB * 255), 0, 255).astype(np.uint8).tobytes()

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from realtime.choice import Choice
+from realtime.deck.orders import Setup
 from realtime.grants import Grants
 from realtime.latency import Latency
 from realtime.mix import Mix
@@ -48,6 +49,8 @@ class Plan:
     # What a run that goes on takes from the one before: work by separator, mode and run, and seconds of the source gone by.
     works: tuple[tuple[tuple[Path, str, str], tuple[float, float]], ...] = ()
     begin: float = 0.0
+    # A deck as the source, in place of `source`, and what is on it.
+    deck: Setup | None = None
 
     @property
     def lines(self) -> int | tuple[int, int]:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from realtime.changes import Changes, Notice
 from realtime.comeback import POLL, await_device, limited
+from realtime.deck.orders import DeckNews, Order, Peaks
 from realtime.errors import DeviceError, HostError
 from realtime.grants import Grants
 from realtime.memory import lock_memory
@@ -33,6 +34,8 @@ from realtime.view import View
 SWITCH_INTERVAL = 0.0005
 
 _BEAT = 1 / 30
+# Seconds between two looks at the deck's file as a whole, which fills little by little.
+_GLANCE = 0.5
 # No start of a device takes longer, but for one whose server goes meanwhile.
 _LONGEST_START = 60.0
 
@@ -129,6 +132,8 @@ def _serve(plan: Plan, pipe, name: str, comeback: bool = False) -> None:
                     changes.ask(message)
                 elif isinstance(message, Automatic):
                     changes.automatic = message.on
+                elif isinstance(message, Order):
+                    session.deck.order(message)
                 else:
                     for at, mix in message:
                         session.stream.submit(mix, at)
@@ -137,11 +142,21 @@ def _serve(plan: Plan, pipe, name: str, comeback: bool = False) -> None:
         stop.set()
 
     threading.Thread(target=receive, name="mixes", daemon=True).start()
+    told: DeckNews | None = None
+    glance, shown = 0.0, b""
     # Looks at uneven intervals, so that no device keeps step with it, which would look like longer blocks.
     while not session.over and not stop.wait(random.uniform(0.5, 1.5) * _BEAT):
         changes.beat()
         while not changes.told.empty():
             pipe.send(changes.told.get())
+        if session.deck is not None:
+            while not session.deck.said.empty():
+                pipe.send(Notice(session.deck.said.get()))
+            if (now := session.deck.news()) != told:
+                pipe.send(told := now)
+            if time.monotonic() >= glance and (seen := session.deck.overview()) != shown:
+                pipe.send(Peaks(shown := seen))
+                glance = time.monotonic() + _GLANCE
     if (lost := session.lost) is not None and not stop.is_set():
         # Nothing is closed, because that may hang.
         plan = replace(session.resumption(), latency=changes.wanted, automatic=changes.automatic)
@@ -243,7 +258,7 @@ class RemoteEngine:
         self,
         plan: Plan,
         say: Callable[[str], object] = lambda sentence: None,
-        tell: Callable[[Started | Notice | DeviceState], object] = lambda news: None,
+        tell: Callable[[Started | Notice | DeviceState | DeckNews | Peaks], object] = lambda news: None,
         mix: Callable[[], Mix] | None = None,
     ) -> None:
         self._plan, self._tell, self._mix = plan, tell, mix or (lambda: plan.mix)
@@ -258,7 +273,7 @@ class RemoteEngine:
         self._sending = threading.Lock()
         # Clear while a device is waited for; what is asked for meanwhile is held back.
         self._playing = threading.Event()
-        self._held: list[Wish | Automatic] = []
+        self._held: list[Wish | Automatic | Order] = []
         # Held while processes take turns, so that the one that is stopped is the one that runs.
         self._turn = threading.Lock()
         self._stopping = self._abandoned = False
@@ -307,7 +322,7 @@ class RemoteEngine:
         self._schedule.submit(mix, at)
         self._waiting.set()
 
-    def change(self, wish: Wish | Automatic) -> None:
+    def change(self, wish: Wish | Automatic | Order) -> None:
         """Have something else run while the music plays, or have it chosen by the host itself; `tell` hears of it."""
         if not self._send(wish):
             self._held.append(wish)
@@ -366,7 +381,7 @@ class RemoteEngine:
                 message = None
             self._take(message)
 
-    def _take(self, message: _Shared | Started | Notice | Lost | Waiting | Found | Ended | str | None) -> None:
+    def _take(self, message: _Shared | Started | Notice | DeckNews | Peaks | Lost | Waiting | Found | Ended | str | None) -> None:
         if isinstance(message, _Shared):
             try:
                 self._life.take(message)
@@ -378,7 +393,7 @@ class RemoteEngine:
                 self._tell(message)
             else:
                 self._resume(message)
-        elif isinstance(message, Notice):
+        elif isinstance(message, Notice | DeckNews | Peaks):
             self._tell(message)
         elif isinstance(message, Lost):
             self._lose(message)

@@ -17,6 +17,7 @@ import numpy as np
 from realtime import providers
 from realtime.chain import chain_for
 from realtime.choice import Choice
+from realtime.deck.deck import Deck
 from realtime.demo import demo_song
 from realtime.devices.file import FileSource, reader
 from realtime.devices.null import NullDevice
@@ -108,10 +109,11 @@ class Session:
         block = plan.block or (min(512, mode.hop) if plan.block is None else VARYING_BLOCK)
         notices: list[str] = []
         device = self._portaudio(plan, block, notices)
-        run = plan.run or default_run(meta, device is None or plan.source is not None, plan.mix.routes)
+        readable = device is None or bool(plan.source or plan.deck)
+        run = plan.run or default_run(meta, readable, plan.mix.routes)
         source_rate = plan.rate or meta.sample_rates[0]
         rate = device.rate if device else source_rate
-        if plan.lockstep and (device is None or plan.source):
+        if plan.lockstep and (device is None or plan.source or plan.deck):
             raise HostError("lockstep needs a sound device and its own input; files are separated with `separate`")
         if device is not None and (plan.record or plan.stems):
             raise HostError("recording needs the null device: add --device null, or leave out --record and --stems")
@@ -120,7 +122,10 @@ class Session:
             raise HostError(
                 f"the stems of a live run can be written at {_listed(meta.sample_rates)} Hz, not {rate}; choose with --rate"
             )
+        if plan.deck and plan.stems:
+            raise HostError("a deck has no end, and its stems none: leave out --stems, or play the file with --input")
         self._frames: int | None = None
+        self.deck: Deck | None = None
         if plan.probe is not None:
             self._wire = Probe(plan.probe, rate, lambda: self.stream.latency.inside)
         if self._wire is not None:
@@ -150,11 +155,16 @@ class Session:
         self._read = read
         if self._frames is not None:
             engine.ends_at = math.ceil(self._frames * engine_rate / rate)
-            if engine.lookahead:
-                latency = latency.reading_ahead(device.block)
+        if engine.lookahead and (self._frames is not None or self.deck is not None):
+            latency = latency.reading_ahead(device.block)
         notices += _lookahead_notices(meta, latency, rate, run)
+        if self.deck is not None and latency.read_ahead:
+            late = latency.read_ahead / rate
+            notices.append(f"{meta.name} looks ahead: what the deck is told is heard {late:.1f} s later.")
         self.stream = Stream(chain, latency, rate, block, (device.in_channels, device.out_channels))
         self.stream.priority = PRIORITY if plan.realtime else None
+        if self.deck is not None:
+            self.deck.heard = self.stream.bridge.played
         if self.stream.bridge.notice:
             notices.append(self.stream.bridge.notice)
         # What to record, by whoever reads the stream's taps; None for nothing.
@@ -342,6 +352,9 @@ class Session:
             return None
 
     def _source(self, plan: Plan, rate: int, null: bool, notices: list[str]):
+        if plan.deck is not None:
+            self.deck = Deck(rate, plan.channels, plan.deck)
+            return self.deck.read, plan.channels
         source = plan.source or ("demo" if null else None)
         if source is None:
             return None, plan.channels
@@ -384,6 +397,8 @@ class Session:
             if not said and time.monotonic() - begun > PATIENCE:
                 said = True
                 say(f"reading ahead {ahead:.1f} s of look-ahead...")
+            if self.deck is not None:
+                self.deck.wait_for(n)
             return self._read(n)
 
         self.stream.prime(read)
@@ -419,12 +434,15 @@ class Session:
             block=plan.block if device.block is None else device.block,
             works=tuple(self._works.items()),
             begin=plan.begin + gone_by,
+            deck=None if self.deck is None else self.deck.setup(),
         )
 
     def stop(self) -> None:
         """Stop the sound, then inference."""
         self.device.stop()
         self.stream.stop()
+        if self.deck is not None:
+            self.deck.close()
 
 
 def _tight(separator: Separator, choice: Choice, run: str) -> list[str]:

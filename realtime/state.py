@@ -45,8 +45,10 @@ class Link(Protocol):
     def telemetry(self) -> Telemetry | None:
         """Return the latest snapshot; None if not running."""
 
-    def change(self, address: str, value: Value | None) -> None:
-        """Carry out a choice, or an action, whose value is its first argument, "" where it takes none and None where it is left out.
+    def change(self, address: str, value: Value | tuple[Value, ...] | None) -> None:
+        """Carry out a choice, or an action; its value is its argument, "" where it takes none and None where it is left out.
+
+        Where it takes several, the value is all of them.
 
         What runs then is set by `ControlState.set_info`.
         """
@@ -231,7 +233,7 @@ class ControlState:
                     self.link.submit(self._mix_of(self._values), None)
                     self._submit_from(0)
             for address, values in chain.from_iterable(choices):
-                self.link.change(address, values[0] if values else "")
+                self.link.change(address, values if len(values) > 1 else values[0] if values else "")
 
     def advance(self) -> float | None:
         """Hand over and apply what has come due; return the seconds to the next call, None if nothing waits."""

@@ -19,7 +19,7 @@ class Telemetry:
     what one call of the separator finishes, in samples; `hops` and `misses` count those. `work_ms` is p50,
     p99, p99.9 and max of the time a hop took; a hop not ready after `deadline_ms` is a miss. `load` is the
     median work over the hop's duration. `meters` maps "input", "output" and, in stems, each stem to
-    (peak, rms), linear. `spectra` maps "input" and "output" to 128 bytes, log-spaced bands from
+    (peak, rms), linear. `spectra` maps the same names to 128 bytes, log-spaced bands from
     30 Hz to 20 kHz, 0 = -90 dBFS or less, 255 = 0 dBFS. `attention` maps each stem, in single "", to how much
     the separator's layers take of each latent source, latents changing fastest. `clock` pairs an input position with the
     wall-clock time, seconds since 1970, at which its sample was taken in.

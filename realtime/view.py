@@ -74,7 +74,7 @@ class View:
         rates["output"] = description.engine_rate
         kept = self._taps.layout.stems
         self._meters = {name: Meter() for name in (*rates, *description.names[:kept])}
-        self._spectra = {name: SpectrumView(rate) for name, rate in rates.items()}
+        self._spectra = {name: SpectrumView(rates.get(name, description.engine_rate)) for name in self._meters}
         self._due = -1.0
 
     def _listen(self) -> None:
@@ -82,8 +82,8 @@ class View:
             for stretch in reader.read():
                 if stretch.generation != self._generation:
                     continue
-                self._spectra[names[0]].add(stretch.sound[0])
                 for name, sound in zip(names, stretch.sound, strict=False):
+                    self._spectra[name].add(sound)
                     self._meters[name].add(sound)
         self._levels = {name: meter.read() for name, meter in self._meters.items()}
         self._bands = {name: spectrum.read() for name, spectrum in self._spectra.items()}

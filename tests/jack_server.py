@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from ctypes.util import find_library
 from importlib.util import find_spec
@@ -25,9 +25,15 @@ def jack_missing() -> str | None:
 
 @contextmanager
 def jack_server(
-    rate: int = 44100, period: int = 512, again: dict[str, str] | None = None, playback: int = 2
+    rate: int = 44100,
+    period: int = 512,
+    again: dict[str, str] | None = None,
+    playback: int = 2,
+    options: Sequence[str] = ("-S",),
 ) -> Iterator[dict[str, str]]:
-    """Run a synchronous dummy server with `playback` channels to play to; yield the environment in which clients find it.
+    """Run a dummy server with `playback` channels to play to, synchronous unless `options` say otherwise.
+
+    Yields the environment in which clients find it.
 
     `again` is such an environment, of a server that has gone and whose clients look for it.
 
@@ -40,7 +46,7 @@ def jack_server(
         "JACK_NO_AUDIO_RESERVATION": "1",
     }
     name = environment["JACK_DEFAULT_SERVER"]
-    command = ["jackd", "-R", "-P70", "-S", "-n", name, "-d", "dummy", "-r", str(rate), "-p", str(period)]
+    command = ["jackd", "-R", "-P70", *options, "-n", name, "-d", "dummy", "-r", str(rate), "-p", str(period)]
     command += ["-P", str(playback)]
     server = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:

@@ -288,6 +288,7 @@ def test_a_choice_cannot_be_timed(state, engine):
 
 def test_only_separators_at_hand_can_be_chosen(engine):
     state = ControlState(STEMS, engine, engine.clock, models=("lasaft-live", "lasaft-live-light"))
+    assert state.value("/models") == ("lasaft-live", "lasaft-live-light")
     state.set("/model", "lasaft-live-light")
     assert engine.chosen == [("/model", "lasaft-live-light")]
     with pytest.raises(Refused, match="one of lasaft-live, lasaft-live-light"):

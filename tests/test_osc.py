@@ -29,7 +29,7 @@ SNAPSHOT = Telemetry(
     hops=7, misses=1, xruns=2, position=3584, latency=Latency(512, 0, 512), rate=RATE, hop=512, block=512,
     work_ms=(1.0, 2.0, 3.0, 4.0), deadline_ms=11.6, load=0.25,
     meters={"input": (0.5, 0.25), "output": (0.5, 0.25), "vocals": (0.5, 0.25)},
-    spectra={"input": bytes(128), "output": bytes(range(128))},
+    spectra={"input": bytes(128), "output": bytes(range(128)), "vocals": bytes(128)},
 )
 
 
@@ -473,7 +473,7 @@ def test_every_telemetry_value_fits_the_table(client, state):
     client.send("/subscribe", "/telemetry")
     got = {m[0]: m[1:] for m in client.ping()}
     assert set(got) == {a for a, c in state.controls.items() if c.kind == "telemetry"} - {
-        *(f"/telemetry/meter/{stem}" for stem in ("drums", "bass", "other")),
+        *(f"/telemetry/{kind}/{stem}" for kind in ("meter", "spectrum") for stem in ("drums", "bass", "other")),
         "/telemetry/tags/residual", "/telemetry/tags/drift",
     }
     assert got["/telemetry/work"] == (1, 2, 3, 4)

@@ -65,7 +65,7 @@ def test_everything_that_has_a_value_can_be_had_at_once(client, state, link):
     client.send("/get", "//*")
     got = {m[0] for m in client.ping()}
     silent = {"/pong", "/error", "/heartbeat", "/telemetry/tags/residual", "/telemetry/tags/drift"}
-    silent |= {f"/telemetry/meter/{stem}" for stem in STEMS[1:]}
+    silent |= {f"/telemetry/{kind}/{stem}" for kind in ("meter", "spectrum") for stem in STEMS[1:]}
     assert got == {
         a for a, c in state.controls.items() if a not in silent and c.access != "write"
         and (c.kind == "telemetry" or state.value(a) is not None)

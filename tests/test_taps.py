@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -281,11 +282,24 @@ def test_another_process_reads_the_masters_and_stems_bit_by_bit_and_the_same_tel
         meter = Meter()
         meter.add(np.ascontiguousarray(signal_))
         assert own.meters[name] == pytest.approx(meter.read(), rel=1e-5)
-    for name in ("input", "output"):
+    assert list(own.spectra) == list(signals)
+    for name in signals:
         spectrum = SpectrumView(44100)
         spectrum.add(signals[name])
         assert own.spectra[name] == spectrum.read()
     assert "/telemetry/meter/drums" in telemetry_values(own, 0)
+
+
+@pytest.mark.parametrize("rate", [8000, 44100, 192000])
+def test_each_band_of_a_spectrum_is_the_loudest_of_its_bins(rate):
+    view, noise = SpectrumView(rate), np.random.default_rng(3).standard_normal((4096, 2)).astype(np.float32)
+    view.add(noise)
+    frequencies = np.fft.rfftfreq(4096, 1 / rate)
+    levels = np.abs(np.fft.rfft(noise.mean(axis=1) * np.hanning(4096))) * 2 / np.hanning(4096).sum()
+    edges = np.searchsorted(frequencies, np.geomspace(30, min(20000, rate / 2.05), 129))
+    highest = [levels[min(a, 2047) : max(b, min(a, 2047) + 1)].max() for a, b in pairwise(edges)]
+    expected = np.clip(np.round((20 * np.log10(highest) + 90) / 90 * 255), 0, 255)
+    assert np.abs(np.frombuffer(view.read(), np.uint8).astype(int) - expected).max() <= 1
 
 
 def test_in_single_there_are_no_meters_of_stems(four_stems):

@@ -37,7 +37,7 @@ class FileSource:
         self.path = Path(path)
         self.rate = rate
         bad, frames = self._scan()
-        self._file = _open(self.path)
+        self._file = open_audio(self.path)
         self.channels: int = self._file.channels
         self.file_rate: int = self._file.samplerate
         self.frames = frames if self.file_rate == rate else round(frames * rate / self.file_rate)
@@ -71,20 +71,20 @@ class FileSource:
         self.close()
 
     def _more(self, n: int) -> np.ndarray:
-        rows = _clean(_read(self._file, self.path, max(n, 4096)))[0]
+        rows = clean(read_audio(self._file, self.path, max(n, 4096)))[0]
         self._ended = len(rows) == 0
         if self._resampler is None:
             return rows
         return self._resampler.resample_chunk(rows, last=self._ended)
 
     def _scan(self) -> tuple[int, int]:
-        with _open(self.path) as file:
+        with open_audio(self.path) as file:
             short = _SHORT.search(file.extra_info)
             if short and int(short[2]) < int(short[1]) < _PLACEHOLDER:
                 raise _truncated(self.path, int(short[2]) / int(short[1]))
             bad = frames = 0
-            while len(rows := _read(file, self.path, CHUNK)):
-                bad += _clean(rows)[1]
+            while len(rows := read_audio(file, self.path, CHUNK)):
+                bad += clean(rows)[1]
                 frames += len(rows)
             if frames == 0:
                 raise HostError(f"{self.path} holds no audio; choose another file.")
@@ -153,7 +153,8 @@ def _room(path: Path) -> int:
         return _FULL
 
 
-def _open(path: Path) -> soundfile.SoundFile:
+def open_audio(path: Path) -> soundfile.SoundFile:
+    """Open an audio file. Raises HostError where there is none, or none that can be read."""
     if not path.is_file():
         raise HostError(f"there is no file {path}; check the path.")
     if path.stat().st_size == 0:
@@ -165,14 +166,16 @@ def _open(path: Path) -> soundfile.SoundFile:
         raise HostError(f"{path} cannot be read as audio ({problem}); it may be damaged. Readable: {formats}.") from None
 
 
-def _read(file: soundfile.SoundFile, path: Path, n: int) -> np.ndarray:
+def read_audio(file: soundfile.SoundFile, path: Path, n: int) -> np.ndarray:
+    """Return the next `n` frames, float32 [n, channels], fewer at the end. Raises HostError for damage."""
     try:
         return file.read(n, dtype="float32", always_2d=True)
     except (soundfile.SoundFileError, OSError) as problem:
         raise HostError(f"{path} is damaged ({problem}); choose another copy.") from None
 
 
-def _clean(rows: np.ndarray) -> tuple[np.ndarray, int]:
+def clean(rows: np.ndarray) -> tuple[np.ndarray, int]:
+    """Return `rows` with 0 for what is not finite, and how many that were."""
     finite = np.isfinite(rows)
     bad = rows.size - int(np.count_nonzero(finite))
     return (np.where(finite, rows, np.float32(0)) if bad else rows), bad

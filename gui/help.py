@@ -1,0 +1,61 @@
+"""The overlay that lists the keys."""
+
+from __future__ import annotations
+
+from pyqtgraph.Qt import QtCore, QtGui, QtWidgets
+
+from gui.keys import HELP
+from gui.palette import DIM, GROUND, LINE, NEUTRAL, PANEL, TEXT, font
+
+
+class Help(QtWidgets.QWidget):
+    """Covers its parent with the table of keys until it is hidden; a click hides it."""
+
+    def __init__(self, parent: QtWidgets.QWidget) -> None:
+        super().__init__(parent)
+        self._unit = 1.0
+        self.hide()
+
+    def rescale(self, unit: float) -> None:
+        """Draw at `unit` screen pixels per design pixel, over the whole parent."""
+        self._unit = unit
+        self.setGeometry(self.parentWidget().rect())
+        self.update()
+
+    def toggle(self) -> None:
+        """Show it, or hide it."""
+        self.setVisible(self.isHidden())
+        self.raise_()
+
+    def mousePressEvent(self, event: QtGui.QMouseEvent) -> None:
+        self.hide()
+
+    def paintEvent(self, event: QtGui.QPaintEvent) -> None:
+        painter = QtGui.QPainter(self)
+        painter.setRenderHint(QtGui.QPainter.RenderHint.Antialiasing)
+        veil = QtGui.QColor(GROUND)
+        veil.setAlpha(215)
+        painter.fillRect(self.rect(), veil)
+        unit = self._unit
+        line = 40 * unit
+        size = QtCore.QSizeF(960 * unit, (len(HELP) + 1.9) * line)
+        board = QtCore.QRectF(QtCore.QPointF((self.width() - size.width()) / 2, (self.height() - size.height()) / 2), size)
+        painter.setPen(QtGui.QPen(LINE, 2 * unit))
+        painter.setBrush(PANEL)
+        painter.drawRoundedRect(board, 12 * unit, 12 * unit)
+        vertical = QtCore.Qt.AlignmentFlag.AlignVCenter
+        painter.setPen(TEXT)
+        painter.setFont(font(26 * unit, bold=True))
+        head = QtCore.QRectF(board.left() + 32 * unit, board.top() + 0.25 * line, board.width(), line)
+        painter.drawText(head, vertical, "Keys")
+        painter.setPen(DIM)
+        painter.setFont(font(16 * unit))
+        painter.drawText(head.adjusted(90 * unit, 0, 0, 0), vertical, "tooltips say each control's OSC address")
+        for number, (keys, what) in enumerate(HELP):
+            row = QtCore.QRectF(board.left() + 32 * unit, board.top() + (1.4 + number) * line, 300 * unit, line)
+            painter.setPen(NEUTRAL)
+            painter.setFont(font(22 * unit, bold=True))
+            painter.drawText(row, vertical, keys)
+            painter.setPen(TEXT)
+            painter.setFont(font(22 * unit))
+            painter.drawText(row.adjusted(300 * unit, 0, 620 * unit, 0), vertical, what)

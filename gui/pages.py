@@ -1,0 +1,60 @@
+"""Pages that share one place, a row of tabs above them."""
+
+from __future__ import annotations
+
+from pyqtgraph.Qt import QtCore, QtWidgets
+
+from gui.button import Button
+from gui.palette import NEUTRAL
+
+
+class Pages(QtWidgets.QWidget):
+    """Named widgets of which one is seen; `turned(int)` fires when another one is. Each has a function key, from `first` on."""
+
+    turned = QtCore.Signal(int)
+
+    def __init__(self, first: int) -> None:
+        super().__init__()
+        self.tabs: list[Button] = []
+        self._first = first
+        self._unit = 1.0
+        self._row = QtWidgets.QHBoxLayout()
+        self._stack = QtWidgets.QStackedLayout()
+        self._column = QtWidgets.QVBoxLayout(self)
+        self._column.setContentsMargins(0, 0, 0, 0)
+        self._column.addLayout(self._row)
+        self._column.addLayout(self._stack, 1)
+
+    @property
+    def page(self) -> int:
+        """The page that is seen, from 0."""
+        return self._stack.currentIndex()
+
+    def add(self, name: str, widget: QtWidgets.QWidget, help: str) -> None:
+        """Add a page."""
+        index = len(self.tabs)
+        tab = Button(name, NEUTRAL, pixels=17)
+        tab.setToolTip(f"{help}\nKey F{self._first + index}.")
+        tab.clicked.connect(lambda: self.turn(index))
+        tab.light(index == 0)
+        self.tabs.append(tab)
+        self._row.addWidget(tab, 1)
+        self._stack.addWidget(widget)
+
+    def turn(self, index: int) -> None:
+        """Show page `index`; nothing happens where there is none."""
+        if not 0 <= index < len(self.tabs):
+            return
+        self._stack.setCurrentIndex(index)
+        for number, tab in enumerate(self.tabs):
+            tab.light(number == index)
+        self.turned.emit(index)
+
+    def rescale(self, unit: float) -> None:
+        """Lay out at `unit` screen pixels per design pixel."""
+        self._unit = unit
+        self._row.setSpacing(round(4 * unit))
+        self._column.setSpacing(round(8 * unit))
+        for tab in self.tabs:
+            tab.rescale(unit)
+            tab.setFixedHeight(round(36 * unit))

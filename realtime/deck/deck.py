@@ -1,0 +1,294 @@
+"""A deck: a file that is loaded, played, looped and jumped in; decoded ahead by a thread of its own."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import chain
+
+import numpy as np
+
+from realtime.deck.material import CHUNK, Material
+from realtime.deck.orders import CUES, DeckNews, Order, Setup
+from realtime.deck.overview import Overview
+from realtime.deck.playhead import Jump, Loop, Play, PlayHead, Put, Wrap
+from realtime.errors import HostError
+
+# Seconds decoded ahead of the play head, kept behind it, and kept from each hot cue and the loop's start on.
+AHEAD, BEHIND, KEPT = 20.0, 2.0, 3.0
+SHORTEST_LOOP = 64
+MOST_WAITING = 64
+# How long the decoder rests where nothing is to be done, in seconds, and how long the start of a file is waited for.
+_REST, _PATIENCE = 0.02, 10.0
+
+
+class Deck:
+    """A source of `channels` channels at `rate` Hz that never ends; it begins as `setup` says.
+
+    `read` is for the device, `order` for any thread, `said` holds sentences for the user. `heard` returns which sample of
+    the stream is heard now; without it, the last one given. Raises HostError where the file of `setup` cannot be played.
+    """
+
+    def __init__(self, rate: int, channels: int, setup: Setup) -> None:
+        self.rate, self.channels = rate, channels
+        self.said: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self.heard: Callable[[], int] = lambda: self.head.given
+        self.head = head = PlayHead(channels)
+        self._cues: tuple[int | None, ...] = tuple(None if at is None else round(at * rate) for at in setup.cues)
+        self._set_fade(setup.fade)
+        self._orders: queue.SimpleQueue[Order | None] = queue.SimpleQueue()
+        self._loading = False
+        self._material: Material | None = None
+        self._overview: Overview | None = None
+        if setup.path is not None:
+            material = Material(setup.path, rate, channels)
+            start, end = (round(at * rate) for at in setup.loop)
+            head.loop = Loop(start, end, setup.looping)
+            self._put(material, min(round(setup.at * rate), material.frames))
+            head.moves.append(Play(setup.playing))
+            # Now: what is read before the sound begins must know whether it plays.
+            head.obey()
+        self._thread = threading.Thread(target=self._run, name="deck", daemon=True)
+        self._thread.start()
+
+    def read(self, count: int) -> np.ndarray:
+        """Return the next samples, float32 [count, channels]; it neither waits nor decodes."""
+        return self.head.read(count)
+
+    def read_surely(self, count: int) -> np.ndarray:
+        """Return the next samples as `read` does, once they have been decoded."""
+        self.wait_for(count)
+        return self.head.read(count)
+
+    def wait_for(self, count: int) -> None:
+        """Wait until the next `count` samples have been decoded: for what is read before the sound begins."""
+        due = time.monotonic() + _PATIENCE
+        while not self.head.ready(count) and time.monotonic() < due:
+            time.sleep(0.001)
+
+    def order(self, order: Order) -> None:
+        """Have `order` carried out, after those that came before."""
+        self._orders.put(order)
+
+    def close(self) -> None:
+        """End the decoder's thread."""
+        self._orders.put(None)
+        self._thread.join()
+
+    # What it says of itself.
+
+    def news(self) -> DeckNews:
+        """Return how it stands now."""
+        material, head, loop = self._material, self.head, self.head.loop
+        return DeckNews(
+            state=self._state(),
+            title="" if material is None else material.title,
+            playing=head.playing,
+            position=self._place() / self.rate,
+            duration=0.0 if material is None else material.frames / self.rate,
+            loop=(loop.start / self.rate, loop.end / self.rate),
+            looping=loop.on,
+            cues=tuple(None if at is None else at / self.rate for at in self._cues),
+            fade=1000 * head.fade / self.rate,
+        )
+
+    def overview(self) -> bytes:
+        """Return the peaks of the file from start to end, as far as they have been found: see `realtime.deck.overview`."""
+        return b"" if self._overview is None else self._overview.columns
+
+    def setup(self) -> Setup:
+        """Return what is on it now, for one that goes on from here."""
+        if self._material is None:
+            return Setup(fade=self.news().fade)
+        news = self.news()
+        return Setup(
+            str(self._material.path), news.position, news.playing, news.loop, news.looping, news.cues, news.fade
+        )
+
+    def _state(self) -> str:
+        if self._loading:
+            return "loading"
+        if self._material is None:
+            return "empty"
+        if self.head.stuck:
+            return f"failed: {self.head.stuck}"
+        if self.head.playing:
+            return "playing"
+        return "ended" if self.head.ended else "paused"
+
+    def _place(self) -> int:
+        """Return the sample of the file that is heard now."""
+        return self.head.place(self.heard())
+
+    # The decoder's thread.
+
+    def _run(self) -> None:
+        idle = False
+        while True:
+            try:
+                order = self._orders.get(timeout=_REST) if idle else self._orders.get_nowait()
+            except queue.Empty:
+                busy = self._decode_one()
+                # What is played comes first.
+                if not busy and self._overview is not None:
+                    self._overview.step()
+                idle = not busy
+                continue
+            if order is None:
+                if self._overview is not None:
+                    self._overview.close()
+                return
+            try:
+                self._carry_out(order)
+            except (HostError, RuntimeError, OSError, ValueError) as problem:
+                self.said.put(str(problem))
+            idle = False
+
+    def _carry_out(self, order: Order) -> None:
+        match order.address.split("/")[2:], order.values:
+            case ["load"], [path]:
+                self._load(str(path))
+            case ["load"], _:
+                raise HostError("/deck/load takes the path of a file; nothing was loaded.")
+            case ["fade"], [milliseconds]:
+                self._set_fade(milliseconds)
+            case _ if len(self.head.moves) > MOST_WAITING:
+                raise HostError(f"the sound stands still, and {len(self.head.moves)} orders wait for it already.")
+            case _ if self._material is None:
+                raise HostError(f"the deck is empty, and {order.address} has nothing to act on; /deck/load a file first.")
+            case ["play"], [on]:
+                self.head.moves.append(Play(bool(on)))
+            case ["seek"], [seconds]:
+                self._jump(round(seconds * self.rate))
+            case ["seek", "samples"], [sample]:
+                self._jump(int(sample))
+            case ["loop"], [start, end]:
+                self._set_loop(round(start * self.rate), round(end * self.rate), True)
+            case ["loop", "samples"], [start, end]:
+                self._set_loop(int(start), int(end), True)
+            case ["loop", "in"], _:
+                self.head.loop = replace(self.head.loop, start=self._place(), on=False)
+            case ["loop", "out"], _:
+                self._close_loop()
+            case ["loop", "on"], [on]:
+                loop = self.head.loop
+                self._set_loop(loop.start, loop.end, bool(on))
+            case ["cue", number], _:
+                self._jump_to_cue(int(number))
+            case ["cue", number, "set"], values:
+                at = round(values[0] * self.rate) if values and values[0] is not None else self._place()
+                self._check(at)
+                self._cues = (*self._cues[: int(number) - 1], at, *self._cues[int(number) :])
+
+    def _load(self, path: str) -> None:
+        self._loading = True
+        try:
+            material = Material(path, self.rate, self.channels)
+            self._cues = (None,) * CUES
+            self.head.loop = Loop()
+            self._put(material, 0)
+        finally:
+            self._loading = False
+
+    def _put(self, material: Material, at: int) -> None:
+        first = min(at, material.frames - 1) // CHUNK
+        for index in range(first, min(first + 2, _chunks(material))):
+            material.decode(index)
+        before, self._material = self._material, material
+        if self._overview is not None:
+            self._overview.close()
+        self._overview = Overview(material)
+        self.head.stuck = None
+        self.head.moves.append(Put(material, at))
+        if before is not None:
+            before.close()
+
+    def _check(self, sample: int) -> None:
+        if not 0 <= sample <= self._material.frames:
+            raise HostError(
+                f"{self._material.title} lasts {self._material.frames / self.rate:.3f} s ({self._material.frames} samples), "
+                f"and there is no {sample / self.rate:.3f} s ({sample}) in it; the deck goes on."
+            )
+
+    def _jump(self, to: int) -> None:
+        self._check(to)
+        self.head.moves.append(Jump(to))
+
+    def _jump_to_cue(self, number: int) -> None:
+        at = self._cues[number - 1]
+        if at is None:
+            raise HostError(f"hot cue {number} is not set; set it with /deck/cue/{number}/set.")
+        self.head.moves.extend((Jump(at), Play(True)))
+
+    def _set_loop(self, start: int, end: int, on: bool) -> None:
+        if on:
+            self._check(end)
+            if not 0 <= start <= end - SHORTEST_LOOP:
+                raise HostError(
+                    f"a loop begins at 0 or later and ends {SHORTEST_LOOP} samples or more after that, "
+                    f"not from {start} to {end}; the deck goes on."
+                )
+        self.head.loop = Loop(start, end, on)
+
+    def _close_loop(self) -> None:
+        """End the loop at what is heard, and let what is given be in it, as if it had gone round already."""
+        start, end = self.head.loop.start, self._place()
+        self._set_loop(start, end, True)
+        self.head.moves.append(Wrap())
+
+    def _set_fade(self, milliseconds: float) -> None:
+        self.head.fade = round(milliseconds * self.rate / 1000)
+
+    def _decode_one(self) -> bool:
+        """Decode what is wanted most; return whether there was any."""
+        material, head = self._material, self.head
+        if material is None:
+            return False
+        wanted = list(dict.fromkeys(self._wanted(material)))
+        missing = next((index for index in wanted if index not in material.chunks), None)
+        material.forget({*wanted, *self._span(material, self._here() - round(BEHIND * self.rate), BEHIND)})
+        if missing is None or head.stuck:
+            return False
+        try:
+            material.decode(missing)
+        except (HostError, RuntimeError, OSError, ValueError) as problem:
+            head.stuck = str(problem).rstrip(".")
+            self.said.put(f"{problem} What has been decoded plays on; then the deck is silent until it is loaded anew.")
+        while material.notices:
+            self.said.put(material.notices.pop(0))
+        return True
+
+    def _here(self) -> int:
+        """Return where the play head is, or will be once it has the new file."""
+        head = self.head
+        waiting = [move.at for move in head.moves.copy() if isinstance(move, Put)]
+        return waiting[-1] if waiting else head.position
+
+    def _wanted(self, material: Material) -> Iterator[int]:
+        """Yield the chunks that are to be kept, those needed first at the front."""
+        head, loop, fade = self.head, self.head.loop, self.head.fade
+        here = self._here()
+        yield from self._span(material, here, 0.5)
+        jumps = [move.to for move in head.moves.copy() if isinstance(move, Jump)]
+        for place in chain([head.target] if head.target is not None else [], jumps):
+            yield from self._span(material, place - fade, KEPT)
+        yield from self._span(material, here, 4.0)
+        if loop.end:
+            yield from self._span(material, loop.start - fade, KEPT)
+        for cue in self._cues:
+            if cue is not None:
+                yield from self._span(material, cue - fade, KEPT)
+        yield from self._span(material, 0, 0.5)
+        yield from self._span(material, here, AHEAD)
+
+    def _span(self, material: Material, start: int, seconds: float) -> range:
+        first = max(0, min(start, material.frames - 1)) // CHUNK
+        last = max(0, min(start + round(seconds * self.rate), material.frames - 1)) // CHUNK
+        return range(first, last + 1)
+
+
+def _chunks(material: Material) -> int:
+    return -(-material.frames // CHUNK)

@@ -1,0 +1,65 @@
+"""What is asked of a deck, how it is set up, and what it says of itself: plain descriptions that travel between processes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+CUES = 8
+# The longest cross-fade at a jump, and the usual one, in milliseconds.
+LONGEST_FADE, FADE = 50.0, 5.0
+
+
+@dataclass(frozen=True)
+class Order:
+    """One message to the deck, as the table of controls has it: `values` are those that were given."""
+
+    address: str
+    values: tuple[float | int | str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What is on a deck at the start: times in seconds. No `path` is an empty deck."""
+
+    path: str | None = None
+    at: float = 0.0
+    playing: bool = True
+    loop: tuple[float, float] = (0.0, 0.0)
+    looping: bool = False
+    cues: tuple[float | None, ...] = (None,) * CUES
+    fade: float = FADE
+
+
+@dataclass(frozen=True)
+class Peaks:
+    """The file at a glance: a byte a column, see `realtime.deck.overview`."""
+
+    columns: bytes
+
+
+@dataclass(frozen=True)
+class DeckNews:
+    """How the deck stands: `position` is what is heard now, in seconds, as are the other times; `fade` in milliseconds."""
+
+    state: str
+    title: str
+    playing: bool
+    position: float
+    duration: float
+    loop: tuple[float, float]
+    looping: bool
+    cues: tuple[float | None, ...]
+    fade: float
+
+    def values(self) -> dict[str, object]:
+        """Return address -> value for the table of controls; a cue that is not set stands at -1."""
+        return {
+            "/deck/state": self.state,
+            "/deck/title": self.title,
+            "/deck/play": int(self.playing),
+            "/deck/position": self.position,
+            "/deck/duration": self.duration,
+            "/deck/loop": self.loop,
+            "/deck/loop/on": int(self.looping),
+            "/deck/fade": self.fade,
+        } | {f"/deck/cue/{number}/at": -1.0 if at is None else at for number, at in enumerate(self.cues, 1)}
