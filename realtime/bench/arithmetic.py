@@ -1,6 +1,6 @@
 """Multiply-accumulates of a separator, counted from the shapes that ONNX Runtime's profiler sees in one call.
 
-MatMul and Gemm take outputs x inner size; Conv outputs x weights per output; ConvTranspose inputs x weights per input;
+MatMul, rounded or not, and Gemm take outputs x inner size; Conv outputs x weights per output; ConvTranspose inputs x weights per input;
 GRU, LSTM and RNN frames x (input and recurrent weights). Everything else, the STFT included, is left out. The `onnx` package
 is not needed.
 """
@@ -24,7 +24,7 @@ Shapes = Sequence[Sequence[int]]
 def macs_of(kind: str, ins: Shapes, outs: Shapes) -> int:
     """Return the multiply-accumulates of one operator with inputs and outputs of these shapes."""
     size = math.prod
-    if kind in ("MatMul", "MatMulInteger"):
+    if kind in ("MatMul", "MatMulInteger", "MatMulNBits"):
         return size(outs[0]) * ins[0][-1]
     if kind == "Gemm":
         # Transposed or not, the first input holds output rows x inner size.
