@@ -48,7 +48,7 @@ run: $(RUN) $(if $(WINDOW),$(GUI))
 	$(BIN)/python run_live.py $(STEMS) $(if $(WINDOW),,--no-window) $(ARGS)
 
 test: $(TEST)
-	OMP_NUM_THREADS=1 QT_QPA_PLATFORM=offscreen $(BIN)/python -m pytest $(ARGS)
+	OMP_NUM_THREADS=1 QT_QPA_PLATFORM=offscreen $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 lint: $(DEV)
 	$(BIN)/ruff check .
