@@ -46,6 +46,13 @@ def default_folder() -> Path:
     return Path(user_music_dir()) / "LaSAFT Live"
 
 
+def _is_whole(folder: str) -> bool:
+    try:
+        return Path(folder).expanduser().is_absolute()
+    except RuntimeError:  # the home of somebody who has none here
+        return False
+
+
 class _Done(NamedTuple):
     """Controls took the values of `messages` at `wall`, seconds since 1970; `number` keeps the order of what happened at once.
 
@@ -99,7 +106,7 @@ class Recorder:
             else:
                 self.stop()
             return
-        if address == "/record/folder" and value and not Path(value).expanduser().is_absolute():
+        if address == "/record/folder" and value and not _is_whole(value):
             raise Refused(address, f"{address} takes a whole path, from the root or from ~, not {value!r}; nothing was changed")
         self._state.set_info(address, value)
 

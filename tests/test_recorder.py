@@ -323,6 +323,8 @@ def test_a_folder_that_cannot_be_written_stops_the_recording_with_a_notice(run, 
     assert "choose another" in run.state.value("/notice")[0]
     with pytest.raises(Refused, match="a whole path"):
         run.state.set("/record/folder", "below/here")
+    with pytest.raises(Refused, match="a whole path"):
+        run.state.set("/record/folder", "~nobody-of-this-name/takes")
 
 
 def test_a_full_disk_stops_the_recording_with_a_notice_and_its_files_open(run, monkeypatch):
