@@ -30,7 +30,8 @@ def to_int8(model: onnx.ModelProto) -> onnx.ModelProto:
         if weight is None:
             nodes.append(node)
             continue
-        name = node.input[1]
+        # One constant may be multiplied with as it stands and turned.
+        name = node.input[1] + ("_turned" if _is_turned(node) else "")
         if name not in added:
             numbers, scales = round_blocks(weight)
             added[name] = [numpy_helper.from_array(numbers, f"{name}_int8"), numpy_helper.from_array(scales, f"{name}_scale")]
@@ -66,6 +67,10 @@ def round_blocks(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return (numbers + 128).astype(np.uint8), scales.astype(np.float32).ravel()
 
 
+def _is_turned(node: onnx.NodeProto) -> bool:
+    return any(attribute.name == "transB" and attribute.i for attribute in node.attribute)
+
+
 def _weight(node: onnx.NodeProto, constants: dict[str, onnx.TensorProto]) -> np.ndarray | None:
     """Return the constant that `node` multiplies its first input with, [out, in]; None where there is none to round."""
     if node.op_type not in ("Gemm", "MatMul") or len(node.input) < 2 or node.input[1] not in constants:
@@ -79,4 +84,4 @@ def _weight(node: onnx.NodeProto, constants: dict[str, onnx.TensorProto]) -> np.
     if len(node.input) > 2 and len(constants[node.input[2]].dims if node.input[2] in constants else (0, 0)) != 1:
         return None
     weight = numpy_helper.to_array(tensor).astype(np.float32)
-    return weight if attributes.get("transB", 0) else np.ascontiguousarray(weight.T)
+    return weight if _is_turned(node) else np.ascontiguousarray(weight.T)

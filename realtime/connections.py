@@ -48,6 +48,13 @@ class Connection:
         """Whether something waits to be sent."""
         return bool(self._out)
 
+    @property
+    def events(self) -> int:
+        """What a selector is to wait for."""
+        # A stream that has come to its end can be read for ever.
+        reading = 0 if self._finished else selectors.EVENT_READ
+        return reading | (selectors.EVENT_WRITE if self.blocked else 0)
+
     def receive(self) -> list[bytes]:
         """Return packets that have come, SHARE at most; more are read once these are gone."""
         if not self._inbox and not self._finished and self.ended is None:
@@ -172,8 +179,8 @@ class Connections:
         for connection in self._kept:
             connection.flush()
             if self._selector is not None and connection.ended is None:
-                wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if connection.blocked else 0)
-                if self._selector.get_key(connection.socket).events != wanted:
+                wanted = connection.events
+                if wanted and self._selector.get_key(connection.socket).events != wanted:
                     self._selector.modify(connection.socket, wanted)
 
     def sweep(self) -> list[Connection]:

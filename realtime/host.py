@@ -92,6 +92,34 @@ class Host:
         keep_last: bool = False,
     ) -> None:
         self._plan = plan
+        self.scenes: Scenes | None = None
+        self.gestures: Gestures | None = None
+        self.tempo: Tempo | None = None
+        self.recorder: Recorder | None = None
+        self.server: OscServer | None = None
+        self.query: OscQueryServer | None = None
+        self.engine: RemoteEngine | None = None
+        self.surface: Surface | None = None
+        try:
+            self._begin(osc, preset, show, say, midi, gestures, discovery, record_to, scene, keep_last)
+        except BaseException:
+            self._close()
+            raise
+
+    def _begin(
+        self,
+        osc: OscAddress,
+        preset: str | None,
+        show: bool,
+        say: Callable[[str], object],
+        midi: MidiPorts,
+        gestures: Sequence[str],
+        discovery: Discovery | None,
+        record_to: Path | None,
+        scene: Scene | None,
+        keep_last: bool,
+    ) -> None:
+        plan = self._plan
         separator = Separator.load(plan.separator)
         # The port first: a second host must fail before it touches the sound.
         link = _LateLink(lambda: self.state)
@@ -123,19 +151,10 @@ class Host:
         self.server = OscServer(self.state, osc.host, osc.port, allow=osc.allow)
         given = self.state.mix
         watch_outputs(self.state, lambda sentence: self._hear(Notice(sentence)))
-        try:
-            self.query = None if discovery is None else self._open_query(discovery)
-        except BaseException:
-            self.server.close()
-            raise
-        try:
-            self.engine = RemoteEngine(replace(plan, mix=given), say, self._hear, lambda: self.state.mix)
-        except BaseException:
-            self._close_servers()
-            raise
+        self.query = None if discovery is None else self._open_query(discovery)
+        self.engine = RemoteEngine(replace(plan, mix=given), say, self._hear, lambda: self.state.mix)
         link.engine = self.engine
         self.gestures.start()
-        self.surface: Surface | None = None
         if midi_map is not None and midi_ports is not None:
             path = midi.map or default_path()
             self.surface = Surface(self.state, *midi_ports, path, midi_map, self.tempo.hear)
@@ -149,20 +168,23 @@ class Host:
         broken = tuple(notice for each in read for notice in each.notices)
         self.notices = (*started.notices, *(midi_map.problems if midi_map is not None else ()), *broken)
         self._hear(self.engine.device_state)
+        self.state.set_info("/mode/auto", int(plan.automatic))
         if scene is not None:
             left_out += self.scenes.choose(scene, running=False)
+            if not plan.automatic:
+                # What the start asked for goes before.
+                self.state.set("/mode/auto", 0)
         self.notices += left_out
-        # A start that fails is nothing to go back to.
-        self.scenes.keep_last = keep_last
         if record_to is not None:
             self.state.set_info("/record/folder", str(record_to.expanduser().absolute()))
             self.recorder.start(whole=True)
-        self.state.set_info("/mode/auto", int(plan.automatic))
         for path, each in zip(paths, read, strict=True):
             self.gestures.play_with_sound(path.stem, each.gesture)
         presets = self.state.value("/presets") or ()
         demo = started.device == "null" and plan.source in (None, "demo") and plan.deck is None
         self._show = [(seconds, name) for seconds, name in SHOW if show and demo and name in presets]
+        # A start that fails is nothing to go back to.
+        self.scenes.keep_last = keep_last
 
     @property
     def started(self) -> Started:
@@ -200,14 +222,17 @@ class Host:
 
     def stop(self) -> Ended:
         """Stop the sound and the server; return how the run ended."""
-        self.gestures.close()
-        ended = self.engine.stop()
-        self.recorder.close()
-        self.scenes.close()
-        if self.surface is not None:
-            self.surface.close()
-        self._close_servers()
-        self.tempo.close()
+        return self._close()
+
+    def _close(self) -> Ended | None:
+        """Close what has been opened, so far as a start came."""
+        # What plays and what is recorded ends with the sound, and what is kept is how all stood then.
+        if self.gestures is not None:
+            self.gestures.close()
+        ended = None if self.engine is None else self.engine.stop()
+        for part in (self.recorder, self.scenes, self.surface, self.query, self.server, self.tempo):
+            if part is not None:
+                part.close()
         return ended
 
     def _open_query(self, discovery: Discovery) -> OscQueryServer | None:
@@ -224,11 +249,6 @@ class Host:
         return OscQueryServer(
             self.state, self.server, discovery.port, tell=lambda sentence: self._hear(Notice(sentence))
         )
-
-    def _close_servers(self) -> None:
-        if self.query is not None:
-            self.query.close()
-        self.server.close()
 
 
 class _LateLink:

@@ -27,7 +27,8 @@ def encode(address: str, tags: str, values: Sequence[Value]) -> bytes:
     """Return the OSC packet of one message; `tags` holds the type of each value, of f, i, s and b."""
     builder = OscMessageBuilder(address)
     for tag, value in zip(tags, values, strict=True):
-        builder.add_arg(value, tag)
+        # A file's name may hold what is no text; whoever listens must hear of the rest all the same.
+        builder.add_arg(value.encode(errors="replace").decode() if tag == "s" and not value.isascii() else value, tag)
     return builder.build().dgram
 
 

@@ -19,11 +19,12 @@ from platformdirs import user_music_dir
 from realtime.aligned import Aligned, common_positions
 from realtime.control import Refused, Value
 from realtime.errors import HostError
-from realtime.state import Change, ControlState
+from realtime.state import Change, ControlState, Message
 from realtime.take import Take, new_folder
 from realtime.tape import make_folder
 from realtime.taps import Counts, Description, Taps
 from realtime.track import Stretch, TrackReader
+from realtime.turn import Turn
 
 ADDRESSES = (
     "/record", "/record/mixture", "/record/master", "/record/stems", "/record/folder", "/record/format",
@@ -45,13 +46,23 @@ def default_folder() -> Path:
     return Path(user_music_dir()) / "LaSAFT Live"
 
 
+def _is_whole(folder: str) -> bool:
+    try:
+        return Path(folder).expanduser().is_absolute()
+    except RuntimeError:  # the home of somebody who has none here
+        return False
+
+
 class _Done(NamedTuple):
-    """A control took `values` at `wall`, seconds since 1970; `number` keeps the order of what happened at once."""
+    """Controls took the values of `messages` at `wall`, seconds since 1970; `number` keeps the order of what happened at once.
+
+    Of what the turn `by` of a gesture does, only what no hand takes out of it until then.
+    """
 
     wall: float
     number: int
-    address: str
-    values: tuple[Value, ...]
+    messages: tuple[Message, ...]
+    by: Turn | None = None
 
 
 class _Order(NamedTuple):
@@ -81,6 +92,8 @@ class Recorder:
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
         self._until = 0.0
+        # Whether what is done is to be remembered.
+        self._recording = False
         self.folders: tuple[Path, ...] = ()
         state.listen(self._listen)
         state.watch(self._watch)
@@ -93,7 +106,7 @@ class Recorder:
             else:
                 self.stop()
             return
-        if address == "/record/folder" and value and not Path(value).expanduser().is_absolute():
+        if address == "/record/folder" and value and not _is_whole(value):
             raise Refused(address, f"{address} takes a whole path, from the root or from ~, not {value!r}; nothing was changed")
         self._state.set_info(address, value)
 
@@ -114,6 +127,10 @@ class Recorder:
         )
         self._done.clear()
         self._stop.clear()
+        self._recording = True
+        # What was told before, and happens from now on.
+        for change in self._state.pending():
+            self._listen(change)
         self._tell({"/record": 1, "/record/state": "recording", "/record/seconds": 0.0, "/record/lost": 0.0})
         self._thread = threading.Thread(target=self._guarded, args=(order,), name="recorder", daemon=True)
         self._thread.start()
@@ -122,6 +139,7 @@ class Recorder:
         """End the take with what goes in now; it is finished on its own thread."""
         if self._thread is not None and not self._stop.is_set():
             self._until = self._state.clock()
+            self._recording = False
             self._stop.set()
 
     def close(self) -> None:
@@ -139,14 +157,17 @@ class Recorder:
         return {address: value for address, value in self._state.values.items() if self._is_told(address)}
 
     def _listen(self, change: Change) -> None:
-        wall = self._state.clock() if change.due is None else change.due
-        self._done.extend(_Done(wall, next(self._number), *message) for message in change.messages)
+        if self._recording:
+            wall = self._state.clock() if change.due is None else change.due
+            self._done.append(_Done(wall, next(self._number), change.messages, change.by))
 
     def _watch(self, addresses: set[str]) -> None:
+        if not self._recording:
+            return
         wall = self._state.clock()
         for address in _TOLD:
             if address in addresses and (values := self._state.value(address)) is not None:
-                self._done.append(_Done(wall, next(self._number), address, values))
+                self._done.append(_Done(wall, next(self._number), (Message(address, values),)))
 
     def _tell(self, values: dict[str, Value]) -> None:
         for address, value in values.items():
@@ -173,6 +194,7 @@ class Recorder:
                 remarks.append(f"{problem}.")
         for remark in remarks:
             self._tell({"/notice": remark})
+        self._recording = False
         self._stop.set()
         self._tell({"/record": 0, "/record/state": "off" if failure is None else f"stopped: {failure}"})
 
@@ -192,7 +214,7 @@ class Recorder:
                     counts = taps.counts()
                     description = None if counts is None else taps.description(counts.generation)
                     if description is not None and counts.origin is not None:
-                        reel = _Reel(order, taps, description, counts, self._done, takes, parts)
+                        reel = _Reel(order, taps, description, counts, self._done, self._state.left, takes, parts)
                         self.folders = tuple(take.folder for take in takes)
                 if reel is not None and not stopping:
                     reel.beat()
@@ -229,11 +251,12 @@ class _Reel:
         description: Description,
         counts: Counts,
         done: deque[_Done],
+        left: Callable[[tuple[Message, ...], float, Turn | None], tuple[Message, ...]],
         takes: list[Take],
         parts: count,
     ) -> None:
         self.taps = taps
-        self._order, self._done, self._takes, self._parts = order, done, takes, parts
+        self._order, self._done, self._left, self._takes, self._parts = order, done, left, takes, parts
         self._waiting: list[_Done] = []
         self._pending: deque[Stretch] = deque()
         self._output, self._input = TrackReader(taps.output), TrackReader(taps.input)
@@ -405,4 +428,5 @@ class _Reel:
             if sample > self._at:
                 return
             heapq.heappop(self._waiting)
-            self._take.note(max(0, sample - self._begin), done.address, done.values)
+            for address, values in self._left(done.messages, done.wall, done.by):
+                self._take.note(max(0, sample - self._begin), address, values)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import random
@@ -9,6 +10,7 @@ import signal
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -36,8 +38,13 @@ SWITCH_INTERVAL = 0.0005
 _BEAT = 1 / 30
 # Seconds between two looks at the deck's file as a whole, which fills little by little.
 _GLANCE = 0.5
+# Wishes and orders that wait for the engine's process, or for a device; of more than these the oldest go.
+MOST_HELD = 1024
 # No start of a device takes longer, but for one whose server goes meanwhile.
 _LONGEST_START = 60.0
+# What a process may take to finish, in seconds, before it is ended.
+_LONGEST_END = 10.0
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -261,7 +268,7 @@ class RemoteEngine:
         tell: Callable[[Started | Notice | DeviceState | DeckNews | Peaks], object] = lambda news: None,
         mix: Callable[[], Mix] | None = None,
     ) -> None:
-        self._plan, self._tell, self._mix = plan, tell, mix or (lambda: plan.mix)
+        self._plan, self._hearer, self._mix = plan, tell, mix or (lambda: plan.mix)
         self.device_state = PLAYING
         self._ended: Ended | None = None
         self._result: Ended | None = None
@@ -273,7 +280,7 @@ class RemoteEngine:
         self._sending = threading.Lock()
         # Clear while a device is waited for; what is asked for meanwhile is held back.
         self._playing = threading.Event()
-        self._held: list[Wish | Automatic | Order] = []
+        self._held: deque[Wish | Automatic | Order] = deque(maxlen=MOST_HELD)
         # Held while processes take turns, so that the one that is stopped is the one that runs.
         self._turn = threading.Lock()
         self._stopping = self._abandoned = False
@@ -323,9 +330,12 @@ class RemoteEngine:
         self._waiting.set()
 
     def change(self, wish: Wish | Automatic | Order) -> None:
-        """Have something else run while the music plays, or have it chosen by the host itself; `tell` hears of it."""
-        if not self._send(wish):
-            self._held.append(wish)
+        """Have something else run while the music plays, or have it chosen by the host itself; `tell` hears of it.
+
+        It returns at once, also where the engine's process takes nothing.
+        """
+        self._held.append(wish)
+        self._waiting.set()
 
     def position(self, wall: float) -> int | None:
         """Return which input sample stands at wall-clock time `wall`; None while no sound runs."""
@@ -359,8 +369,9 @@ class RemoteEngine:
                 self._abandoned = True
                 self._life.process.kill()
         if not self._over.is_set():
-            self._send(None)
-            if not self._over.wait(10):
+            # Not from here: a process that takes nothing must not keep us.
+            self._waiting.set()
+            if not self._over.wait(_LONGEST_END):
                 self._life.process.kill()
                 self._over.wait(2)
         self._life.process.join(2)
@@ -405,6 +416,12 @@ class RemoteEngine:
             self._end(message)
         elif message is None:
             self._mourn()
+
+    def _tell(self, news: Started | Notice | DeviceState | DeckNews | Peaks) -> None:
+        try:
+            self._hearer(news)
+        except Exception:  # noqa: BLE001 - whoever hears it may not end this thread, which brings devices back
+            _log.exception("what the engine told could not be shown")
 
     def _end(self, ended: Ended) -> None:
         self._ended = ended
@@ -463,8 +480,6 @@ class RemoteEngine:
             given = now
         self.device_state = PLAYING
         self._playing.set()
-        while self._held:
-            self._send(self._held.pop(0))
         for news in (started, PLAYING, Notice(returned(before, started))):
             self._tell(news)
 
@@ -476,6 +491,16 @@ class RemoteEngine:
             batch = self._schedule.take_all()
             if batch:
                 self._send(batch)
+            while self._held:
+                wish = self._held.popleft()
+                if not self._send(wish):
+                    # For the process that takes the place of this one, unless newer ones have.
+                    if len(self._held) < MOST_HELD:
+                        self._held.appendleft(wish)
+                    self._waiting.set()
+                    break
+            if self._stopping:
+                self._send(None)
             # A flood of messages costs the engine's process no more than this many wake-ups.
             time.sleep(0.002)
 

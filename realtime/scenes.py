@@ -117,15 +117,18 @@ class Scenes:
             try:
                 job = self._jobs.get(timeout=_SETTLED)
             except queue.Empty:
-                self._keep()
-                continue
-            if job is None:
-                self._keep()
-                return
+                job = ()
             try:
-                self._do(*job)
+                if job:
+                    self._do(*job)
+                else:
+                    self._keep()
             except (HostError, OSError) as problem:
                 self._tell(f"{problem}.")
+            except Exception as fault:  # noqa: BLE001 - nothing may end this thread
+                self._tell(f"a scene failed ({fault!r}); the host goes on.")
+            if job is None:
+                return
 
     def _do(self, address: str, name: str) -> None:
         path = scene_folder() / f"{name}{SUFFIX}"

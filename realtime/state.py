@@ -229,7 +229,7 @@ class ControlState:
                 elif change.messages and (change.due is None or change.due <= now):
                     self.late += change.due is not None and change.by is None
                     self._tell(replace(change, due=now))
-                    self._take(self.after(self._values, self._left(change.messages, now, change.by)))
+                    self._take(self.after(self._values, self.left(change.messages, now, change.by)))
                     self.link.submit(self._mix_of(self._values), None)
                     self._submit_from(0)
             for address, values in chain.from_iterable(choices):
@@ -310,12 +310,12 @@ class ControlState:
             self._submit_from(index)
         while self._handed and self._handed[0].due <= now:
             entry = self._handed.pop(0)
-            self._take(self.after(self._values, self._left(entry.messages, entry.due, entry.by)))
+            self._take(self.after(self._values, self.left(entry.messages, entry.due, entry.by)))
 
     def _submit_from(self, index: int) -> None:
         values = self._values
         for number, entry in enumerate(self._handed):
-            values = self.after(values, self._left(entry.messages, entry.due, entry.by))
+            values = self.after(values, self.left(entry.messages, entry.due, entry.by))
             if number >= index:
                 self.link.submit(self._mix_of(values), entry.at)
 
@@ -337,7 +337,7 @@ class ControlState:
             found += [Message(gain, (gainlaw.from_linear(linear),)), Message(mute, (0,)), Message(solo, (0,))]
         return tuple(found)
 
-    def _left(self, messages: tuple[Message, ...], due: float, by: Turn | None) -> tuple[Message, ...]:
+    def left(self, messages: tuple[Message, ...], due: float, by: Turn | None) -> tuple[Message, ...]:
         """Return what is left of `messages` where a hand has taken controls from the turn that sends them."""
         if by is None or (not by.taken and due < by.stopped):
             return messages

@@ -51,7 +51,8 @@ class Turn:
     def take(self, addresses: Iterable[str], when: float) -> None:
         """Take `addresses` out of it from `when` on, where it plays then."""
         if self.begin <= when < self.end:
-            self.taken |= {address: min(when, self.taken.get(address, when)) for address in addresses}
+            # Replaced, never changed: whoever schedules what is left of it looks through it without the lock.
+            self.taken = self.taken | {address: min(when, self.taken.get(address, when)) for address in addresses}
 
     def moves(self, address: str, due: float) -> bool:
         """Return whether it still moves `address` at `due`."""

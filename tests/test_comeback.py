@@ -18,6 +18,7 @@ from realtime import comeback, remote
 from realtime import session as session_module
 from realtime.changes import Changes, Notice
 from realtime.comeback import POLL, await_device, find_device
+from realtime.deck.orders import Order
 from realtime.devices.pulse import LOOKS, WINDOW, Pulse
 from realtime.errors import DeviceError, HostError
 from realtime.grants import Grants
@@ -390,6 +391,41 @@ def test_a_new_reason_to_wait_is_told(processes):
     until(lambda: len(told) == 4)
     assert told[2] == engine.device_state == DeviceState("waiting: card refuses 48000 Hz")
     engine.stop()
+
+
+def test_a_process_that_takes_nothing_keeps_nobody_waiting_and_memory_bounded(processes, monkeypatch):
+    monkeypatch.setattr(remote, "_LONGEST_END", 0.2)
+    engine = RemoteEngine(PLAN)
+    for number in range(4 * remote.MOST_HELD):
+        engine.change(Order("/deck/seek", (float(number),)))
+    assert len(engine._held) <= remote.MOST_HELD
+    assert engine.stop().failure is not None
+    assert processes[0][0].killed
+
+
+def test_orders_reach_the_process_in_their_turn_and_the_end_comes_after_them(processes):
+    engine = RemoteEngine(PLAN)
+    orders = [Order("/deck/seek", (float(number),)) for number in range(50)]
+    for order in orders:
+        engine.change(order)
+    ending = threading.Thread(target=engine.stop)
+    ending.start()
+    theirs = processes[0][0].theirs
+    assert [theirs.recv() for _ in range(51)] == [*orders, None]
+    theirs.send(Ended())
+    ending.join()
+
+
+def test_news_that_nobody_can_show_does_not_keep_a_device_from_coming_back(processes):
+    def tell(news):
+        raise ValueError(news)
+
+    engine = RemoteEngine(PLAN, tell=tell)
+    waits = lose(engine, processes)
+    waits.theirs.send(STARTED)
+    waits.theirs.send(Ended())
+    assert engine.wait(20)
+    assert engine.device_state == PLAYING
 
 
 # The run that goes on.

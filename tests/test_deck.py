@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import struct
+import sys
+import threading
 import time
 
 import numpy as np
@@ -64,6 +66,26 @@ def rms(sound):
 
 
 # The play head.
+
+
+def test_orders_that_come_while_one_is_obeyed_do_not_end_the_sound(head):
+    before, stop = sys.getswitchinterval(), threading.Event()
+
+    def flood():
+        while not stop.is_set():
+            if len(head.moves) < 64:
+                head.moves.append(Jump(1000))
+
+    thread = threading.Thread(target=flood)
+    sys.setswitchinterval(1e-5)
+    thread.start()
+    try:
+        for _ in range(3000):
+            head.read(64)
+    finally:
+        stop.set()
+        thread.join()
+        sys.setswitchinterval(before)
 
 
 @pytest.mark.parametrize("block", [64, 500, 4096])

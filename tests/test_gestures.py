@@ -15,6 +15,7 @@ from realtime.gestures import HORIZON, LEAD, MOST_PLAYING, Gestures
 from realtime.osc import OscServer, encode
 from realtime.state import AHEAD, Change, ControlState, Message
 from realtime.telemetry import Telemetry
+from realtime.turn import Anchor, Turn
 
 STEMS = ("vocals", "drums", "bass", "other")
 RATE = 44100
@@ -450,3 +451,11 @@ def test_a_gesture_is_recorded_and_played_over_osc(tmp_path):
         send("/gesture/play", "s", "take")
         wait(lambda: rig.state.value("/wet") == (0.25,))
         rig.gestures.close()
+
+
+def test_a_hand_may_take_a_control_while_what_it_took_before_is_looked_through():
+    turn = Turn(0.0, 10.0, Anchor(0.0))
+    turn.take(["/wet"], 1.0)
+    for _ in turn.taken:
+        turn.take(["/glide"], 2.0)
+    assert turn.taken == {"/wet": 1.0, "/glide": 2.0}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import onnxruntime as ort
 import pytest
 
 torch = pytest.importorskip("torch", reason="needs the train extra")
@@ -106,3 +107,15 @@ def test_small_products_and_those_of_two_signals_are_left_alone():
         ],
     )
     assert [each.op_type for each in to_int8(onnx.helper.make_model(graph)).graph.node] == ["MatMulNBits", "MatMul", "MatMul"]
+
+
+def test_one_constant_may_be_multiplied_with_as_it_stands_and_turned():
+    rng = np.random.default_rng(0)
+    weight, x = rng.standard_normal((64, 64), np.float32), rng.standard_normal((1, 64), np.float32)
+    nodes = [onnx.helper.make_node("Gemm", ["x", "w"], ["a"], transB=1), onnx.helper.make_node("MatMul", ["x", "w"], ["b"])]
+    ends = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1, 64]) for name in "xab"]
+    graph = onnx.helper.make_graph(nodes, "tied", ends[:1], ends[1:], [onnx.numpy_helper.from_array(weight, "w")])
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=9)
+    session = ort.InferenceSession(to_int8(model).SerializeToString(), providers=["CPUExecutionProvider"])
+    for given, exact in zip(session.run(None, {"x": x}), (x @ weight.T, x @ weight), strict=True):
+        assert np.abs(given - exact).max() < 0.05 * np.abs(exact).max()

@@ -147,6 +147,10 @@ def wait_for(condition):
 # Messages.
 
 
+def test_a_name_that_is_no_text_is_sent_with_a_mark_in_its_place():
+    assert OscMessage(encode("/notice", "s", ("caf\udce9 caf\u00e9",))).params == ["caf? caf\u00e9"]
+
+
 def test_a_ping_is_answered(client):
     client.send("/ping")
     assert client.receive() == ("/pong",)

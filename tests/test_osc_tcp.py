@@ -258,3 +258,30 @@ def test_python_oscs_own_tcp_client_is_answered(server, mode):
         while len(got) < 2:
             got += list(client.get_messages(2))
     assert [message.address for message in got] == ["/stem/vocals/gain", "/stem/vocals/gain/str"]
+
+
+def test_a_client_that_says_no_more_and_does_not_read_costs_nothing(server, monkeypatch):
+    turns = 0
+
+    def flush(connections, before=connections.Connections.flush):
+        nonlocal turns
+        turns += 1
+        before(connections)
+
+    with Caller(server.port) as caller:
+        caller.send("/ping")
+        assert caller.receive()[0] == "/pong"
+        (connection,) = server._connections
+        due = time.monotonic() + 10
+        # More than the system takes, and less than ends the connection.
+        while len(connection._out) < 100_000:
+            assert time.monotonic() < due
+            for _ in range(100):
+                caller.send("/get", "/presets")
+            wait_for(lambda: not connection.pending)
+        caller.socket.shutdown(socket.SHUT_WR)
+        wait_for(lambda: connection._finished)
+        monkeypatch.setattr(connections.Connections, "flush", flush)
+        time.sleep(0.5)
+        assert connection.blocked
+        assert turns < 100

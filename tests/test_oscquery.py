@@ -30,6 +30,7 @@ from realtime.oscquery.listener import MOST_ANSWERS
 from realtime.oscquery.server import MOST_CONNECTIONS, MOST_LISTENERS, OscQueryServer
 from realtime.plan import Plan, Started
 from realtime.remote import PLAYING
+from realtime.scene import Scene
 from realtime.state import ControlState
 from tests.test_osc import SNAPSHOT, STEMS, Link
 
@@ -498,6 +499,34 @@ def test_a_host_whose_port_is_taken_does_not_start_and_leaves_nothing(plan, serv
     with pytest.raises(HostError, match="is taken"):
         host.Host(plan, host.OscAddress(port=0), discovery=host.Discovery(server.port))
     assert [thread.name for thread in threading.enumerate()].count("osc") == 1
+
+
+def test_a_host_that_cannot_record_as_it_should_does_not_start_and_leaves_nothing(plan, tmp_path):
+    nothing = Scene("silent", controls={f"/record/{kind}": 0 for kind in ("mixture", "master", "stems")})
+    before = set(threading.enumerate())
+    with pytest.raises(HostError, match="nothing to record"):
+        host.Host(
+            plan, host.OscAddress(port=0), discovery=host.Discovery(0), scene=nothing, record_to=tmp_path, keep_last=True
+        )
+    assert set(threading.enumerate()) <= before
+
+
+def test_a_host_with_a_preset_that_is_none_leaves_nothing(plan):
+    before = set(threading.enumerate())
+    with pytest.raises(HostError, match="/preset takes"):
+        host.Host(plan, host.OscAddress(port=0), preset="loud")
+    assert set(threading.enumerate()) <= before
+
+
+@pytest.mark.parametrize("automatic", [True, False])
+def test_a_host_reads_the_automatic_that_its_scene_chose_and_a_start_that_holds_goes_before(plan, automatic, monkeypatch):
+    asked = []
+    monkeypatch.setattr(Engine, "change", lambda self, wish: asked.append(wish.on), raising=False)
+    scene = Scene("tour", controls={"/mode/auto": int(not automatic)})
+    running = host.Host(replace(plan, automatic=automatic), host.OscAddress(port=0), scene=scene)
+    assert running.state.value("/mode/auto") == (0,)
+    assert asked[-1] is False
+    running.stop()
 
 
 # The announcement.

@@ -25,6 +25,7 @@ from realtime.state import Change, ControlState, Message
 from realtime.take import CHANGES, Take
 from realtime.taps import Description, Layout, Taps
 from realtime.track import Stretch
+from realtime.turn import Anchor, Turn
 from realtime.work import WorkCounts
 
 ORIGIN = 1000.0
@@ -277,6 +278,31 @@ def test_the_text_beside_the_files_has_every_change_with_its_sample(run):
     assert text.splitlines()[-1] == "# ended after 48510 samples, 1.100 s"
 
 
+def test_what_waited_for_its_time_before_the_take_is_in_its_text(run):
+    run.state.apply([Change((Message("/wet", (0.5,)),), due=ORIGIN + 0.5)])
+    run.state.set("/record", 1)
+    run.play(44100)
+    run.state.advance()
+    run.state.set("/record", 0)
+    run.play(DELAY)
+    (folder,) = run.finish()
+    assert rows_of(folder) == [["22050", "0.500000", "/wet", "0.5"]]
+
+
+def test_what_a_hand_took_out_of_a_gesture_is_not_in_the_text(run):
+    run.state.set("/record", 1)
+    turn = Turn(ORIGIN, ORIGIN + 9, Anchor(ORIGIN))
+    for due, wet in ((0.1, 0.9), (0.3, 0.7)):
+        run.state.apply([Change((Message("/wet", (wet,)), Message("/glide", (wet,))), ORIGIN + due, turn)])
+    turn.take(["/wet"], ORIGIN + 0.2)
+    run.play(44100)
+    run.state.advance()
+    run.state.set("/record", 0)
+    run.play(DELAY)
+    (folder,) = run.finish()
+    assert [(row[2], row[3]) for row in rows_of(folder)] == [("/wet", "0.9"), ("/glide", "0.9"), ("/glide", "0.7")]
+
+
 # What goes wrong.
 
 
@@ -297,6 +323,8 @@ def test_a_folder_that_cannot_be_written_stops_the_recording_with_a_notice(run, 
     assert "choose another" in run.state.value("/notice")[0]
     with pytest.raises(Refused, match="a whole path"):
         run.state.set("/record/folder", "below/here")
+    with pytest.raises(Refused, match="a whole path"):
+        run.state.set("/record/folder", "~nobody-of-this-name/takes")
 
 
 def test_a_full_disk_stops_the_recording_with_a_notice_and_its_files_open(run, monkeypatch):

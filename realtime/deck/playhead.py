@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from types import UnionType
 
 import numpy as np
 
@@ -196,7 +197,7 @@ class PlayHead:
             match self.moves.popleft():
                 case Jump(to):
                     # Nobody waits for the first of two.
-                    if not any(isinstance(move, Jump) for move in self.moves):
+                    if not self._waits(Jump):
                         self.target = to
                         self._jump()
                 case Wrap():
@@ -233,8 +234,13 @@ class PlayHead:
         elif self.stuck or self.material.holds(self.target - self.fade, self.fade + _ROOM):
             to, self.target = self.target, None
             self._begin_fade(self.fade, to)
-        elif any(isinstance(move, Jump | Put) for move in self.moves):
+        elif self._waits(Jump | Put):
             self.target = None
+
+    def _waits(self, kind: type | UnionType) -> bool:
+        """Return whether a move of `kind` waits."""
+        # A copy, made at one go: whoever adds one meanwhile would end the sound.
+        return any(isinstance(move, kind) for move in self.moves.copy())
 
     def _note(self, since: int, speed: int) -> None:
         last = self._past[-1]
