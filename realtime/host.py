@@ -149,15 +149,18 @@ class Host:
         broken = tuple(notice for each in read for notice in each.notices)
         self.notices = (*started.notices, *(midi_map.problems if midi_map is not None else ()), *broken)
         self._hear(self.engine.device_state)
+        self.state.set_info("/mode/auto", int(plan.automatic))
         if scene is not None:
             left_out += self.scenes.choose(scene, running=False)
+            if not plan.automatic:
+                # --hold goes before what the scene says.
+                self.state.set("/mode/auto", 0)
         self.notices += left_out
         # A start that fails is nothing to go back to.
         self.scenes.keep_last = keep_last
         if record_to is not None:
             self.state.set_info("/record/folder", str(record_to.expanduser().absolute()))
             self.recorder.start(whole=True)
-        self.state.set_info("/mode/auto", int(plan.automatic))
         for path, each in zip(paths, read, strict=True):
             self.gestures.play_with_sound(path.stem, each.gesture)
         presets = self.state.value("/presets") or ()
