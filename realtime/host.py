@@ -17,6 +17,7 @@ from realtime.demo import SHOW
 from realtime.gesturefile import find_gesture, read_gesture
 from realtime.gestures import ADDRESSES, Gestures
 from realtime.infos import infos
+from realtime.interrupts import interrupts_held
 from realtime.library import find_separator, list_separators
 from realtime.midi import surface
 from realtime.midi.map import default_path, read_map
@@ -296,4 +297,5 @@ def open_window(osc: OscAddress) -> subprocess.Popen:
         "--port",
         str(osc.port),
     ]
-    return subprocess.Popen(command, cwd=Path(__file__).resolve().parents[1])
+    with interrupts_held():
+        return subprocess.Popen(command, cwd=Path(__file__).resolve().parents[1])
