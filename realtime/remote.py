@@ -96,8 +96,10 @@ class _Shared:
 
 
 def _serve(plan: Plan, pipe, name: str, comeback: bool = False) -> None:
-    # Ctrl-C reaches the whole group; the control process decides when sound ends.
+    # Ctrl-C and the closing of the terminal reach the whole group; the control process decides when sound ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
     let_interrupts_in()
     sys.setswitchinterval(SWITCH_INTERVAL)
     try:
