@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -467,11 +468,13 @@ def _devices(options: argparse.Namespace) -> int:
 
 def _osc(options: argparse.Namespace) -> int:
     from realtime.control import table_text
-    from realtime.library import find_separator
+    from realtime.library import find_separator, list_separators
     from realtime.separator import Separator
 
     separator = Separator.load(find_separator(options.model))
-    print(table_text(separator.metadata.stems, separator.attends, options.markdown, _outputs(options)))
+    meta = separator.metadata
+    models = sorted({*list_separators(), meta.name})
+    print(table_text(meta.stems, separator.attends, options.markdown, _outputs(options), models))
     return 0
 
 
@@ -544,5 +547,15 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
 
 
+def _end_as_by_ctrl_c() -> None:
+    """Have the closing of the terminal, and the system's wish that the program ends, end it as Ctrl-C does: takes are finished."""
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        # nohup has the latter ignored.
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, signal.default_int_handler)
+
+
 if __name__ == "__main__":
+    _end_as_by_ctrl_c()
     sys.exit(main())

@@ -137,6 +137,9 @@ def main(argv: list[str] | None = None) -> int:
     if options.screenshot:
         return _shoot(app, window, options.screenshot)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if hasattr(signal, "pthread_sigmask"):
+        # A host that starts the window holds Ctrl-C back until here.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     if options.full_screen:
         window.showFullScreen()
     else:

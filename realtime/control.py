@@ -425,11 +425,15 @@ def below(prefix: str, address: str) -> bool:
 
 
 def table_text(
-    stems: Sequence[str], attends: tuple[int, int] | None = None, markdown: bool = False, outputs: Sequence[str] = ()
+    stems: Sequence[str],
+    attends: tuple[int, int] | None = None,
+    markdown: bool = False,
+    outputs: Sequence[str] = (),
+    models: Sequence[str] = (),
 ) -> str:
     """Return the table of `controls_for` in columns, for a person to read, or as a table in Markdown."""
     rows = [("address", "types", "access", "range", "unit", "default", "description")]
-    for control in controls_for(stems, attends, outputs=outputs).values():
+    for control in controls_for(stems, attends, models, outputs).values():
         types = "".join(f"[{tag}]" for tag in control.tags) if control.optional else control.tags
         pairs = control.ranges or (control.range,)
         bounds = " ".join(f"{pair[0]:g}..{pair[1]:g}" for pair in pairs if pair)

@@ -152,6 +152,8 @@ class Gestures:
         recording, now = self._recording, state.clock()
         if address == "/gesture/play" or (address == "/gesture/end" and recording is not None and value != recording.name):
             recording = None
+        if address == "/gesture/record" and not is_name(value):
+            recording = None  # a slip of the pen must not end what is recorded
         if len(self._wishes) >= _MOST_WISHES:
             return  # a flood, and nobody waits for what it wants
         self._wishes.append(_Wish(address, value, now, recording))

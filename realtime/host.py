@@ -17,6 +17,7 @@ from realtime.demo import SHOW
 from realtime.gesturefile import find_gesture, read_gesture
 from realtime.gestures import ADDRESSES, Gestures
 from realtime.infos import infos
+from realtime.interrupts import interrupts_held
 from realtime.library import find_separator, list_separators
 from realtime.midi import surface
 from realtime.midi.map import default_path, read_map
@@ -172,7 +173,7 @@ class Host:
         if scene is not None:
             left_out += self.scenes.choose(scene, running=False)
             if not plan.automatic:
-                # What the start asked for goes before.
+                # --hold goes before what the scene says.
                 self.state.set("/mode/auto", 0)
         self.notices += left_out
         if record_to is not None:
@@ -313,4 +314,5 @@ def open_window(osc: OscAddress) -> subprocess.Popen:
         "--port",
         str(osc.port),
     ]
-    return subprocess.Popen(command, cwd=Path(__file__).resolve().parents[1])
+    with interrupts_held():
+        return subprocess.Popen(command, cwd=Path(__file__).resolve().parents[1])

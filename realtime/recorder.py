@@ -94,7 +94,9 @@ class Recorder:
         self._until = 0.0
         # Whether what is done is to be remembered.
         self._recording = False
+        # Of all takes, and of those before the one that is made now.
         self.folders: tuple[Path, ...] = ()
+        self._before: tuple[Path, ...] = ()
         state.listen(self._listen)
         state.watch(self._watch)
 
@@ -131,6 +133,7 @@ class Recorder:
         # What was told before, and happens from now on.
         for change in self._state.pending():
             self._listen(change)
+        self._before = self.folders
         self._tell({"/record": 1, "/record/state": "recording", "/record/seconds": 0.0, "/record/lost": 0.0})
         self._thread = threading.Thread(target=self._guarded, args=(order,), name="recorder", daemon=True)
         self._thread.start()
@@ -215,7 +218,7 @@ class Recorder:
                     description = None if counts is None else taps.description(counts.generation)
                     if description is not None and counts.origin is not None:
                         reel = _Reel(order, taps, description, counts, self._done, self._state.left, takes, parts)
-                        self.folders = tuple(take.folder for take in takes)
+                        self.folders = (*self._before, *(take.folder for take in takes))
                 if reel is not None and not stopping:
                     reel.beat()
                 elif reel is not None:
@@ -225,7 +228,7 @@ class Recorder:
                 elif stopping:
                     break
                 now_lost = lost + (reel.lost if reel is not None else 0.0)
-                self.folders = tuple(take.folder for take in takes)
+                self.folders = (*self._before, *(take.folder for take in takes))
                 self._tell({"/record/seconds": sum(take.seconds for take in takes), "/record/lost": now_lost})
                 if takes:
                     self._tell({"/record/take": str(takes[-1].folder).encode(errors="replace").decode()})

@@ -21,6 +21,7 @@ from realtime.comeback import POLL, await_device, limited
 from realtime.deck.orders import DeckNews, Order, Peaks
 from realtime.errors import DeviceError, HostError
 from realtime.grants import Grants
+from realtime.interrupts import interrupts_held, let_interrupts_in
 from realtime.memory import lock_memory
 from realtime.mix import Mix, Schedule
 from realtime.plan import Plan, Started, Wish
@@ -102,8 +103,11 @@ class _Shared:
 
 
 def _serve(plan: Plan, pipe, name: str, comeback: bool = False) -> None:
-    # Ctrl-C reaches the whole group; the control process decides when sound ends.
+    # Ctrl-C and the closing of the terminal reach the whole group; the control process decides when sound ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    let_interrupts_in()
     sys.setswitchinterval(SWITCH_INTERVAL)
     try:
         if comeback:
@@ -211,7 +215,8 @@ class _Life:
         self._name = Segment.new_name()
         arguments = plan, theirs, self._name, comeback
         self.process = context.Process(target=_main, args=arguments, name="engine", daemon=True)
-        self.process.start()
+        with interrupts_held():
+            self.process.start()
         theirs.close()
         self.taps: Taps | None = None
         self.view: View | None = None

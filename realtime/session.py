@@ -343,9 +343,11 @@ class Session:
         try:
             return PortAudioDevice(plan.device, plan.rate, None if plan.block == 0 else block, plan.lines)
         except HostError as problem:
-            # Outputs that are asked for are no matter of course.
-            if plan.device is not None or plan.outputs:
+            if plan.device is not None:
                 raise
+            # Outputs that are asked for are no matter of course.
+            if plan.outputs:
+                raise type(problem)(f"{problem}\n--outputs wants a device; with --device null it runs without sound") from None
             notices.append(
                 f"no sound device ({str(problem).splitlines()[0].split(';')[0]}): running on the clock alone, without sound."
             )

@@ -131,6 +131,12 @@ def test_the_documentation_has_a_row_for_every_address_of_the_table():
     assert len(set(rows)) == len(rows)
 
 
+def test_the_separator_is_listed_as_a_choice_of_those_at_hand():
+    rows = {line.split()[0]: line for line in table_text(STEMS, models=("big", "small")).splitlines()}
+    assert rows["/model"].split()[1:3] == ["s", "both"]
+    assert rows["/model"].endswith("(big, small)")
+
+
 def test_every_normalised_value_has_a_display_twin():
     table = controls_for(STEMS)
     assert {a for a in table if f"{a}/str" in table} == {

@@ -174,6 +174,17 @@ def test_a_second_recording_ends_the_first_and_an_empty_one_is_not_kept(rig):
     assert rig.told == ["no control was moved: there is no gesture 'two' to keep."]
 
 
+def test_a_name_that_cannot_be_does_not_end_what_is_recorded(rig):
+    rig.at(1, "/gesture/record", "one")
+    rig.at(2, "/gesture/record", "../two")
+    rig.at(3, "/wet", 0.5)
+    rig.at(4, "/gesture/stop")
+    rig.until(5)
+    points = read_gesture(rig.folder / "one.gesture", rig.state).gesture.points
+    assert [p.message.values for p in points] == [(1,), (0.5,)]
+    assert len(rig.told) == 1
+
+
 # Playing.
 
 

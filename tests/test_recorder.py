@@ -119,6 +119,17 @@ def test_a_take_begins_and_ends_on_the_same_sample_in_every_file(run):
     assert run.state.value("/record/seconds")[0] == pytest.approx(14000 / 44100)
 
 
+def test_all_takes_of_a_run_are_remembered(run):
+    for takes in (1, 2):
+        run.state.set("/record", 1)
+        run.play(5000)
+        until(lambda takes=takes: len(run.recorder.folders) == takes)
+        run.state.set("/record", 0)
+        run.play(DELAY)
+        until(lambda: run.state.value("/record/state") == ("off",))
+    assert len(set(run.finish())) == 2
+
+
 def test_a_take_of_the_whole_run_begins_with_its_first_sample(run):
     run.play(3000)
     run.recorder.start(whole=True)

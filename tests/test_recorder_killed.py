@@ -63,3 +63,26 @@ def test_a_recording_that_is_killed_opens_and_is_whole_to_within_a_second(identi
         assert residual_db(found, song[: len(found)]) < -60, name
     assert len(lengths) == 1
     assert "/preset" in (folder / CHANGES).read_text()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
+@pytest.mark.parametrize("closing", [False, True], ids=["asked", "terminal closed"])
+def test_a_host_that_is_asked_to_end_finishes_its_take(identity, tmp_path, closing):
+    takes = tmp_path / "takes"
+    command = [sys.executable, "run_live.py", "--model", str(identity), "--device", "null", "--input", "demo", "--no-window"]
+    command += ["--no-oscquery", "--no-realtime", "--osc-port", str(free_port()), "--record-to", str(takes)]
+    environment = {**os.environ, "XDG_CONFIG_HOME": str(tmp_path)}
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, env=environment, start_new_session=True)
+    try:
+        # The line of status says that it plays.
+        assert any("misses" in line for line in process.stdout)
+        if closing:
+            os.killpg(process.pid, signal.SIGHUP)
+        else:
+            process.terminate()
+        assert process.wait(timeout=30) == 0
+    finally:
+        process.kill()
+        process.wait()
+    (folder,) = takes.iterdir()
+    assert "# ended after" in (folder / CHANGES).read_text()

@@ -100,6 +100,17 @@ def test_a_preset_that_holds_is_loaded_by_its_name_with_the_mutes_on_top(stage):
     assert stage.state.value("/stem/drums/mute") == (1,)
 
 
+def test_a_scene_leaves_the_deck_alone(stage):
+    # As of a host without a deck: its /deck/play is 0, and must not stop another's music.
+    stage.do("/scene/save", "verse")
+    text = (scene_folder() / "verse.toml").read_text()
+    assert "/deck" not in text
+    (scene_folder() / "verse.toml").write_text(text + '"/deck/play" = 0\n')
+    stage.state.set_info("/deck/play", 1)
+    assert "/deck/play: that is not for a scene" in stage.do("/scene/load", "verse")
+    assert stage.state.value("/deck/play") == (1,)
+
+
 def test_a_scene_is_text_that_a_person_reads(stage):
     stage.do("/scene/save", "a")
     text = (scene_folder() / "a.toml").read_text()
@@ -280,7 +291,7 @@ def test_a_host_begins_as_its_scene_says_and_keeps_how_it_stood(identity, tmp_pa
     write_scene(
         folder / "scenes" / "encore.toml",
         {"model": str(identity), "mode": "extreme", "block": 64, "device": "null"},
-        {"/wet": 0.5, "/glide": 9999, "/quantise": "bar"},
+        {"/wet": 0.5, "/glide": 9999, "/quantise": "bar", "/mode/auto": 0},
     )
     soundfile.write(tmp_path / "in.wav", np.zeros((22050, 2)), 44100)
     command = [sys.executable, "run_live.py", "--scene", "encore", "--no-window", "--no-oscquery", "--no-realtime"]
@@ -293,3 +304,4 @@ def test_a_host_begins_as_its_scene_says_and_keeps_how_it_stood(identity, tmp_pa
     assert last["run"] == {"model": "identity", "mode": "extreme", "run": "single", "block": 64, "device": "null"}
     assert last["controls"]["/wet"] == 0.5
     assert last["controls"]["/quantise"] == "bar"
+    assert last["controls"]["/mode/auto"] == 0
