@@ -155,15 +155,6 @@ def test_bad_values_are_named_with_what_is_allowed_and_the_rest_loads(stage):
     assert stage.state.value("/wet") == (1.0,)
 
 
-def test_where_the_deck_is_stays_out_of_a_scene(stage):
-    for address, value in {"/deck/play": 1, "/deck/loop": (10.0, 20.0), "/deck/loop/on": 0, "/deck/fade": 7.0}.items():
-        stage.state.set_info(address, value)
-    stage.do("/scene/save", "opening")
-    assert [line for line in (scene_folder() / "opening.toml").read_text().splitlines() if "/deck/" in line] == [
-        '"/deck/fade" = 7.0'
-    ]
-
-
 def test_what_cannot_be_written_is_told_and_scenes_go_on(stage):
     stage.state.set_info("/record/folder", "/takes/\udcff")
     assert "a scene failed" in stage.do("/scene/save", "opening")
