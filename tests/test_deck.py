@@ -501,6 +501,8 @@ def test_under_a_separator_that_looks_ahead_the_deck_is_not_late_at_the_start(tm
     tape.stop()
     latency = session.started.latency
     assert latency.read_ahead and any("what the deck is told is heard" in notice for notice in session.started.notices)
+    if session.stream.misses:
+        pytest.skip("this machine missed hops; what fills a gap is not the file to the bit")
     heard = soundfile.read(record, dtype="float32")[0][latency.added :]
     assert len(heard) > RATE // 4 and np.array_equal(heard, song[: len(heard)])
 
