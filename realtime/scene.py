@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import tomllib
 from collections.abc import Mapping
@@ -18,6 +17,7 @@ from realtime.separator import Separator
 from realtime.state import Message
 from realtime.tape import make_folder
 from realtime.toml import bare, literal
+from realtime.wholetext import write_whole
 
 VERSION = 1
 SUFFIX = ".toml"
@@ -158,13 +158,8 @@ def write_scene(path: Path, run: Mapping[str, object], controls: Mapping[str, ob
     for key, table in tables.items():
         lines += ["", f"[{bare(key)}]", *(f"{bare(name)} = {literal(value)}" for name, value in table.items())]
     make_folder(path.parent)
-    whole = path.with_name(f".{path.name}.part")
     try:
-        with whole.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(HEAD + "\n".join(lines) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        whole.replace(path)
+        write_whole(path, HEAD + "\n".join(lines) + "\n")
     except OSError as problem:
         raise HostError(f"{path} cannot be written ({problem.strerror}); what was there is as it was") from None
 

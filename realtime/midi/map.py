@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import tomllib
 from collections.abc import Mapping
@@ -16,6 +15,7 @@ from realtime.errors import HostError
 from realtime.midi.entry import ACTIONS, Entry, action_for, gradual, mappable, needs_value
 from realtime.midi.source import ENCODINGS, KINDS, Source
 from realtime.toml import bare, literal
+from realtime.wholetext import write_whole
 
 HEADING = """\
 # LaSAFT Live: what moves what over MIDI. docs/control/midi.md says what may stand here.
@@ -111,11 +111,9 @@ def read_map(path: Path, controls: Mapping[str, Control], must: bool = False) ->
 
 def write_map(path: Path, midi_map: MidiMap) -> None:
     """Write the file at `path`, all or nothing. Raises HostError where that cannot be."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_text(midi_map.text, encoding="utf-8")
-        os.replace(beside, path)
+        write_whole(path, midi_map.text)
     except OSError as problem:
         raise HostError(f"the MIDI map {path} cannot be written: {problem}; it holds until the host ends") from None
 
