@@ -37,6 +37,24 @@ def _map_option(parser) -> None:
     parser.add_argument("--midi-map", type=Path, metavar="FILE", help="MIDI map (default: midi.toml among your settings)")
 
 
+def _reserve(parser: argparse._ActionsContainer) -> None:
+    parser.add_argument(
+        "--reserve",
+        type=float,
+        default=0.0,
+        metavar="MS",
+        help="at least so much of the delay is kept for a hop to be late in, 0 to 200 (default: what is measured at start)",
+    )
+
+
+def _seconds_of_reserve(milliseconds: float) -> float:
+    from realtime.errors import HostError
+
+    if not 0 <= milliseconds <= 200:
+        raise HostError(f"--reserve {milliseconds:g}: the least reserve is 0 to 200 ms")
+    return milliseconds / 1000
+
+
 def _live_options(parser: argparse.ArgumentParser) -> None:
     sound = parser.add_argument_group("sound")
     sound.add_argument(
@@ -51,6 +69,7 @@ def _live_options(parser: argparse.ArgumentParser) -> None:
         metavar="SAMPLES",
         help="device block, 32 to 4096; 0 lets the device choose and vary (default: the hop, at most 512)",
     )
+    _reserve(sound)
     sound.add_argument("--channels", type=int, default=2, metavar="N", help="channels in and out (default: 2)")
     sound.add_argument(
         "--outputs",
@@ -215,6 +234,10 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument(
         "--block", type=int, metavar="SAMPLES", help="device block, 32 to 4096 (default: the hop, at most 512)"
     )
+    _reserve(bench)
+    bench.add_argument(
+        "--bare", action="store_true", help="also pace the network without the host, to tell its misses from the machine's"
+    )
     bench.add_argument(
         "--peers",
         action=argparse.BooleanOptionalAction,
@@ -277,6 +300,7 @@ def _live(options: argparse.Namespace) -> int:
         device=options.device if options.device is not None else chosen.device,
         rate=options.rate,
         block=options.block if options.block is not None else chosen.block,
+        reserve=_seconds_of_reserve(options.reserve),
         channels=options.channels,
         outputs=_outputs(options),
         source=options.input,
@@ -500,6 +524,8 @@ def _bench(options: argparse.Namespace) -> int:
             modes=tuple(modes) if modes else None,
             runs=tuple(options.runs) if options.runs else None,
             block=options.block,
+            reserve=_seconds_of_reserve(options.reserve),
+            bare=options.bare,
             peers=options.peers,
             json=options.json,
             html=options.html,

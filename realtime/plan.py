@@ -30,6 +30,8 @@ class Plan:
     device: str | int | tuple[str, str] | None = None
     rate: int | None = None
     block: int | None = None
+    # The reserve is at least so many seconds, however quick the separator.
+    reserve: float = 0.0
     channels: int = 2
     # What leaves on each pair of output channels at the start, see realtime/outputs.py; none is the master on `channels`.
     outputs: tuple[str, ...] = ()

@@ -218,7 +218,7 @@ class Session:
         work = self._works[key]
         period = meta.frames * mode.hop / self._engine_rate
         # A measurement on a busy machine must not buy delay for ever: a hop of reserve is the most that helps.
-        longest = min(work[1], period)
+        longest = max(min(work[1], period), self.plan.reserve)
         rate = self.device.rate
         reserve = reserve_for(longest, self._block, rate)
         if block is None:
