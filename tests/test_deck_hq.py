@@ -17,13 +17,12 @@ from test_deck import obeyed, wait_for
 from test_lookahead import write_smear
 
 from realtime.deck import preparation as preparation_module
-from realtime.deck import preparer as preparer_module
 from realtime.deck.best import best_separator
 from realtime.deck.cache import OVERLAP, SEGMENT, Cache, Entry
 from realtime.deck.deck import Deck
 from realtime.deck.orders import Order, Setup
 from realtime.deck.preparation import PLACES, Changed, Job, Preparation
-from realtime.deck.preparer import HighQuality, Preparer
+from realtime.deck.preparer import HighQuality
 from realtime.deck.shelf import Shelf
 from realtime.engine import Engine
 from realtime.errors import HostError
@@ -108,17 +107,17 @@ def heard_from(engine, rows):
     return np.concatenate(parts)[-first:]
 
 
-@pytest.mark.parametrize("mode", list(MODES))
+@pytest.mark.parametrize("mode", ["safe", "low", "extreme"])
 @pytest.mark.parametrize("run", ["stems", "single"])
 def test_what_is_prepared_is_heard_on_the_sample_and_the_network_where_it_is_not(four_stems, run, mode):
-    separator, audio = Separator.load(four_stems), noise(60000)
+    separator, audio = Separator.load(four_stems), noise(30000)
     gains = (1.0, 0.0, 0.5, 0.0)
-    first, last = 20000, 40000
+    first, last = 10000, 20000
     engines = [Engine(separator, MODES[mode], 2, run, Mix(gains), prepared=kind) for kind in (True, False)]
     heard = heard_from(engines[0], beside(audio, unready=[(first, last)]))
     network = heard_from(engines[1], audio)
     expected = float(SHARES @ gains) * audio
-    count = min(len(heard), 59000)
+    count = min(len(heard), 29000)
     before, after = slice(0, first - 441), slice(last + 883, count)
     for ready in (before, after):
         assert residual_db(heard[ready], expected[ready]) < -120
@@ -136,7 +135,7 @@ def test_it_goes_over_and_back_without_a_click(four_stems):
         network = heard_from(plain, tones)
         constant = tones[: len(network)]
         for begun, glide in ((30000 - 441, 441), (50000, 882)):
-            print(mode, begun, brightness(heard, begun, glide, network, constant))
+            assert brightness(heard, begun, glide, network, constant) < 3
 
 
 def test_gains_remainder_and_solo_mean_the_same_for_prepared_stems(four_stems):
@@ -158,17 +157,18 @@ def test_in_single_the_condition_moves_the_blend_without_steps(four_stems):
 
 
 def test_in_the_stream_at_another_rate_they_stay_aligned(four_stems):
-    audio = noise(3 * 48000)
+    rows = np.arange(2 * 48000)[:, None]
     for rate in (44100, 48000):
+        audio = 0.1 * sum(np.sin(2 * np.pi * f / rate * rows + [0, 1]) for f in (313.0, 1111.0, 7321.0)).astype(np.float32)
         stream = open_stream(Separator.load(four_stems), MODES["low"], Mix((1.0, 1.0, 0.0, 0.0)), block=256, reserve=256, rate=rate, prepared=True)
-        rows, at, heard = beside(audio), 0, []
+        block, at, heard = beside(audio), 0, []
         while at < len(audio):
-            stream.stems.write(rows[at : at + 256, 2:])
-            heard.append(play(stream, rows[at : at + 256, :2], 256))
+            stream.stems.write(block[at : at + 256, 2:])
+            heard.append(play(stream, block[at : at + 256, :2], 256))
             at += 256
         heard, late = np.concatenate(heard), stream.latency.inside
         expected = 0.7 * delayed(audio, late)
-        assert residual_db(heard[late + 5000 : -5000], expected[late + 5000 : -5000]) < (-120 if rate == 44100 else -15)
+        assert not stream.misses and residual_db(heard[late + 5000 :], expected[late + 5000 :]) < (-120 if rate == 44100 else -70)
 
 
 def test_a_ring_gives_what_it_holds_and_marks_what_it_does_not():
@@ -402,10 +402,11 @@ def test_a_seek_to_what_is_not_ready_goes_back_to_the_network(on_deck, prepared,
     assert residual_db(heard[2000:], 0.7 * delayed(song, stream.latency.inside)[2000 : len(heard)]) < -110
     for each in (deck, plain_deck):
         obeyed_with_fade(each, ("/deck/seek/samples", (2 * SEGMENT + 3000,)))
-    heard, network = played(deck, stream, 40 * 256), played(plain_deck, plain, 40 * 256)
+    after, after_network = played(deck, stream, 40 * 256), played(plain_deck, plain, 40 * 256)
     late = stream.latency.inside
-    assert np.array_equal(heard[late:], network[late:])
-    assert brightness(np.concatenate([heard]), late, 220, network) < 3
+    assert np.array_equal(after[late:], after_network[late:])
+    whole, whole_network = np.concatenate([heard, after]), np.concatenate([network, after_network])
+    assert brightness(whole, len(heard) + late - 441, 661, whole_network, 0.7 * song[: len(whole)]) < 3
     # Once it is made, it is used.
     again = Preparation(prepared.job, prepared._separator, "safe", prepared._cache)
     again.run()
@@ -474,44 +475,23 @@ def test_a_separator_that_looks_ahead_is_not_late_by_way_of_the_deck(tmp_path, o
 # The process.
 
 
-def test_the_process_prepares_says_how_far_it_is_and_its_death_costs_nothing(path, tmp_path, best, monkeypatch):
-    orders, values, said = [], {}, []
-    wanted = HighQuality(separator=best, folder=tmp_path / "cache")
-    preparer = Preparer(wanted, best, STEMS, 2, orders.append, values.__setitem__, said.append)
-    deck = Deck(RATE, 2, Setup(str(path)), 4)
-    try:
-        preparer.hear(deck.news())
-        wait_for(lambda: values.get("/deck/hq/ready") == 1, 30)
-        assert values["/deck/hq/state"] == "best safe: ready" and len(values["/deck/activity"]) == 4 * PLACES
-        assert orders[-1].address == "/deck/hq/stems"
-        assert preparer_module.default_folder().name == "deck"
-        if hasattr(os, "sched_getscheduler"):
-            assert os.getpriority(os.PRIO_PROCESS, preparer.pid) == 19
-        os.kill(preparer.pid, signal.SIGTERM)
-        wait_for(lambda: said, 10)
-        assert "ended unexpectedly" in said[0] and "the live network plays on" in said[0]
-        wait_for(lambda: values["/deck/hq/state"].startswith("stopped: "))
-        assert values["/deck/hq/ready"] == 1 and preparer.pid is None
-        preparer.change("/deck/hq", 0)
-        wait_for(lambda: values["/deck/hq/state"] == "off")
-    finally:
-        preparer.close()
-        deck.close()
-
-
 def test_a_host_plays_from_the_pass_and_plays_on_when_it_is_killed(path, tmp_path, best, four_stems):
     plan = Plan(four_stems, Mix(()), device="null", deck=Setup(str(path), loop=(0.0, 1.0), looping=True), realtime=False)
     host = Host(plan, OscAddress(port=0), hq=HighQuality(separator=best, folder=tmp_path / "cache"))
     try:
         read = host.state.value
-        wait_for(lambda: read("/deck/hq/ready") == (1.0,), 30)
+        # On a busy machine the lowest priority may wait for long.
+        wait_for(lambda: read("/deck/hq/ready") == (1.0,), 120)
         wait_for(lambda: host.preparer._news.stems)
         assert read("/deck/hq") == (1,) and read("/deck/hq/state") == ("best safe: ready",)
+        assert len(read("/deck/activity")[0]) == 4 * PLACES and host.engine.pid != host.preparer.pid
+        if hasattr(os, "getpriority"):
+            assert os.getpriority(os.PRIO_PROCESS, host.preparer.pid) == 19
         os.kill(host.preparer.pid, signal.SIGKILL if hasattr(signal, "SIGKILL") else signal.SIGTERM)
         wait_for(lambda: "ended unexpectedly" in read("/notice")[0])
         at = host.engine.telemetry().position
         wait_for(lambda: host.engine.telemetry().position > at + RATE // 4)
-        assert host.preparer._news.stems
+        assert host.preparer._news.stems and read("/deck/hq/state")[0].startswith("stopped: ") and read("/deck/hq/ready") == (1.0,)
         host.state.set("/deck/hq", 0)
         wait_for(lambda: not host.preparer._news.stems)
         assert read("/deck/hq/state") == ("off",) and read("/deck/hq") == (0,)
