@@ -283,7 +283,7 @@ def test_a_write_that_is_cut_off_leaves_nothing_that_is_taken_for_stems(path, ca
 
     monkeypatch.setattr(os, "fsync", cut)
     # The description of the entry as well.
-    with pytest.raises(OSError):
+    with pytest.raises(HostError, match="cannot be kept"):
         Preparation(job_of(path), Separator.load(best), "safe", cache)
     monkeypatch.undo()
     found = Preparation(job_of(path), Separator.load(best), "safe", cache)

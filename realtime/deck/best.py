@@ -31,17 +31,26 @@ def best_separator(own: Path, stems: Sequence[str], at_hand: Iterable[Path], nam
         meta = separator.metadata
         if sorted(meta.stems) != sorted(stems):
             raise HostError(f"{meta.name} has the stems {', '.join(meta.stems)}, and this run {', '.join(stems)}")
+        if not _gives_stems(meta):
+            raise HostError(f"{meta.name} gives one stem at a time, and all are wanted")
         return separator, best_mode(meta)[0]
-    best = Separator.load(own)
-    mode, score = best_mode(best.metadata)
-    for path in at_hand:
-        if path == own:
-            continue
+    best: Separator | None = None
+    mode, score = "", float("-inf")
+    # The run's own first: of equals, it.
+    for path in (own, *at_hand):
         try:
             other = Separator.load(path)
         except HostError:
             continue  # whoever wants it hears why
-        found, its = best_mode(other.metadata)
-        if sorted(other.metadata.stems) == sorted(stems) and its > score:
+        meta = other.metadata
+        found, its = best_mode(meta)
+        fits = sorted(meta.stems) == sorted(stems) and _gives_stems(meta)
+        if fits and (best is None or its > score):
             best, mode, score = other, found, its
+    if best is None:
+        raise HostError(f"no separator at hand gives the stems {', '.join(stems)} all at once")
     return best, mode
+
+
+def _gives_stems(meta: Metadata) -> bool:
+    return "stems" in meta.runs or len(meta.stems) == 1

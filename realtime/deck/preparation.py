@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import soxr
@@ -89,10 +90,15 @@ class Preparation:
         tell(Progress(f"{self.name}: reading the file"))
         self._material = material = Material(job.path, self._rate, job.channels)
         self.contents, self._path = material.contents, material.path
-        self._frames = Material(job.path, job.rate, job.channels).frames
+        announced = Material(job.path, job.rate, job.channels)
+        self._frames = announced.frames
+        announced.close()
         title = {"song": material.title, "separator": meta.name, "mode": mode, "rate": job.rate, "stems": job.stems}
         key = self._hash(), _digest(separator.path.read_bytes()), mode, job.rate, job.channels, job.stems
-        self.entry = cache.entry(*key, title)
+        try:
+            self.entry = cache.entry(*key, title)
+        except OSError as problem:
+            raise self._unkept(cache.folder, problem) from None
         # Levels of the segments that are there, and what has become of the disk.
         self._levels: dict[int, np.ndarray] = {}
         self._size = cache.size()
@@ -102,6 +108,10 @@ class Preparation:
         self._look()
 
     # Where it stands.
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._material.close()
 
     def move(self, at: int, playing: bool, jumped: bool) -> None:
         """Let the play head be at sample `at`; `jumped`: not because it played on."""
@@ -141,12 +151,8 @@ class Preparation:
             if index < self.total:
                 blocks[index * per : index * per + len(levels)] = levels
         count = max(1, -(-self.frames // BLOCK))
-        edges = np.arange(PLACES + 1) * count / PLACES
-        found = np.zeros((PLACES, blocks.shape[1]), np.uint8)
-        for place in range(PLACES):
-            first, last = int(edges[place]), max(int(edges[place]) + 1, int(edges[place + 1]))
-            found[place] = blocks[first:last].max(axis=0)
-        return found.tobytes()
+        # From the first block of a place to that of the next; where they are the same, that one.
+        return np.maximum.reduceat(blocks[:count], np.arange(PLACES) * count // PLACES).tobytes()
 
     def progress(self, state: str | None = None) -> Progress:
         """Return how far it is."""
@@ -260,8 +266,7 @@ class Preparation:
         try:
             self._size += self.entry.write(index, rows, levels, self.job.rate)
         except OSError as problem:
-            reason = problem.strerror or problem
-            raise HostError(f"the stems cannot be kept in {self.entry.folder} ({reason}); make room, then /deck/hq 1") from None
+            raise self._unkept(self.entry.folder, problem) from None
         self._levels[index] = levels
         now = time.monotonic()
         self._took = now - self._times[-1]
@@ -275,21 +280,29 @@ class Preparation:
                 )
         self._tell(self.progress())
 
+    def _unkept(self, folder: Path, problem: OSError) -> HostError:
+        reason = problem.strerror or problem
+        return HostError(f"the stems cannot be kept in {folder} ({reason}); make room, then send /deck/hq 1")
+
     def _hash(self) -> str:
         """Return the hash of what is in the file."""
         digest = hashlib.sha256()
         try:
             with self._path.open("rb") as file:
-                if contents_of(stamp_of_open(file)) != self.contents:
-                    raise Changed
+                self._check(file)
                 while data := file.read(_READ):
                     self._poll()
                     digest.update(data)
-                if contents_of(stamp_of_open(file)) != self.contents:
-                    raise Changed
+                self._check(file)
         except OSError as problem:
             raise HostError(f"{self._path} cannot be read ({problem.strerror})") from None
         return digest.hexdigest()
+
+    def _check(self, file) -> None:
+        # Some systems number an open file and its name differently.
+        found = os.fstat(file.fileno())
+        if not self.contents.endswith(f":{found.st_size}:{found.st_mtime_ns}"):
+            raise Changed
 
 
 class _Rows:
@@ -325,12 +338,6 @@ class _Rows:
         self._length = len(rest)
         if len(rest):
             self._pieces.append(rest)
-
-
-def stamp_of_open(file) -> tuple[int, int, int, int]:
-    """Return what tells an open file, and its contents, from others."""
-    found = os.fstat(file.fileno())
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _levels(rows: np.ndarray, stems: int) -> np.ndarray:

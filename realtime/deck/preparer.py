@@ -115,10 +115,12 @@ class _Worker:
                 if self._pipe.poll(_REST):
                     self._poll()
             except _Other:
-                self._preparation = None
+                self._drop()
             except Changed:
                 send(_Said(f"{job.path} has changed: its stems are made anew."))
-                self._preparation = None
+                self._drop()
+                # Whoever writes into it may not have finished.
+                time.sleep(_REST)
             except (HostError, RuntimeError, OSError, ValueError, MemoryError) as problem:
                 if isinstance(problem, EOFError | BrokenPipeError | ConnectionResetError):
                     raise
@@ -126,7 +128,13 @@ class _Worker:
                 text = str(problem).rstrip(".")
                 send(Progress(f"stopped: {text}") if done is None else done.progress(f"stopped: {text}"))
                 send(_Said(f"the deck's background pass has stopped: {text}. The live network plays on."))
-                self._job = self._preparation = None
+                self._job = None
+                self._drop()
+
+    def _drop(self) -> None:
+        if self._preparation is not None:
+            self._preparation.close()
+        self._preparation = None
 
     def _poll(self) -> None:
         while self._pipe.poll():
