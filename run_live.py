@@ -86,6 +86,13 @@ def _live_options(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="have a deck as the source, to play, loop and jump in files over OSC, with this one on it",
     )
+    sound.add_argument(
+        "--deck-separator", metavar="NAME_OR_FILE",
+        help="what prepares the deck's file in the background (default: the one of the same stems that was measured best)",
+    )
+    sound.add_argument(
+        "--deck-cache", type=float, default=10.0, metavar="GB", help="how much of what was prepared is kept; 0: nothing is prepared"
+    )
     sound.add_argument("--record", type=Path, metavar="WAV", help="write what is heard to this file (null device only)")
     sound.add_argument(
         "--stems", type=Path, metavar="DIR", help="write the separated stems of the run here (null device only)"
@@ -273,6 +280,7 @@ def _live(options: argparse.Namespace) -> int:
     from rich.console import Console
 
     from realtime.deck.orders import Setup
+    from realtime.deck.preparer import HighQuality
     from realtime.errors import HostError
     from realtime.host import Discovery, Host, MidiPorts, OscAddress, has_display, open_window
     from realtime.library import find_separator
@@ -288,6 +296,10 @@ def _live(options: argparse.Namespace) -> int:
         raise HostError(f"--rate {options.rate}: a device rate has 8000 to 384000 Hz")
     if options.channels < 1:
         raise HostError(f"--channels {options.channels}: a stream has at least one channel")
+    if options.deck_cache < 0:
+        raise HostError(f"--deck-cache {options.deck_cache:g}: a size is 0 or more, in GB")
+    best = None if options.deck_separator is None else find_separator(options.deck_separator)
+    hq = HighQuality(separator=best, limit=round(1e9 * options.deck_cache)) if options.deck_cache else None
     scene = open_scene(options.scene) if options.scene else open_last() if options.restore else None
     chosen, problems = Wanted(), ()
     if scene is not None:
@@ -330,6 +342,7 @@ def _live(options: argparse.Namespace) -> int:
                 scene=scene,
                 keep_last=True,
                 discovery=discovery,
+                hq=hq,
             )
 
         try:

@@ -53,6 +53,8 @@ class Plan:
     begin: float = 0.0
     # A deck as the source, in place of `source`, and what is on it.
     deck: Setup | None = None
+    # Whether stems may come beside its sound, see realtime/deck/preparer.py.
+    prepared: bool = False
 
     @property
     def lines(self) -> int | tuple[int, int]:

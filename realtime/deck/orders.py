@@ -50,6 +50,11 @@ class DeckNews:
     looping: bool
     cues: tuple[float | None, ...]
     fade: float
+    # The file itself, what tells its contents from others, the folder of the cache its stems are taken from, and at what rate.
+    path: str = ""
+    contents: str = ""
+    stems: str = ""
+    rate: int = 0
 
     def values(self) -> dict[str, object]:
         """Return address -> value for the table of controls; a cue that is not set stands at -1."""
