@@ -12,9 +12,10 @@ from itertools import chain
 import numpy as np
 
 from realtime.deck.material import CHUNK, Material
-from realtime.deck.orders import CUES, DeckNews, Order, Setup
+from realtime.deck.orders import CUES, FASTEST, SLOWEST, DeckNews, Order, Setup
 from realtime.deck.overview import Overview
 from realtime.deck.playhead import Jump, Loop, Play, PlayHead, Put, Wrap
+from realtime.deck.tempo import Tempo
 from realtime.errors import HostError
 
 # Seconds decoded ahead of the play head, kept behind it, and kept from each hot cue and the loop's start on.
@@ -43,6 +44,8 @@ class Deck:
         self._loading = False
         self._material: Material | None = None
         self._overview: Overview | None = None
+        self._tempo: Tempo | None = None
+        self._refused = 0
         if setup.path is not None:
             material = Material(setup.path, rate, channels)
             start, end = (round(at * rate) for at in setup.loop)
@@ -51,6 +54,8 @@ class Deck:
             head.moves.append(Play(setup.playing))
             # Now: what is read before the sound begins must know whether it plays.
             head.obey()
+        # What goes wrong with it is no reason not to play.
+        self._orders.put(Order("/deck/tempo", (setup.tempo,)))
         self._thread = threading.Thread(target=self._run, name="deck", daemon=True)
         self._thread.start()
 
@@ -77,6 +82,8 @@ class Deck:
         """End the decoder's thread."""
         self._orders.put(None)
         self._thread.join()
+        if self._tempo is not None:
+            self._tempo.close()
 
     # What it says of itself.
 
@@ -93,6 +100,8 @@ class Deck:
             looping=loop.on,
             cues=tuple(None if at is None else at / self.rate for at in self._cues),
             fade=1000 * head.fade / self.rate,
+            tempo=head.tempo,
+            refused=self._refused,
         )
 
     def overview(self) -> bytes:
@@ -102,10 +111,10 @@ class Deck:
     def setup(self) -> Setup:
         """Return what is on it now, for one that goes on from here."""
         if self._material is None:
-            return Setup(fade=self.news().fade)
+            return Setup(fade=self.news().fade, tempo=self.head.tempo)
         news = self.news()
         return Setup(
-            str(self._material.path), news.position, news.playing, news.loop, news.looping, news.cues, news.fade
+            str(self._material.path), news.position, news.playing, news.loop, news.looping, news.cues, news.fade, news.tempo
         )
 
     def _state(self) -> str:
@@ -144,6 +153,7 @@ class Deck:
             try:
                 self._carry_out(order)
             except (HostError, RuntimeError, OSError, ValueError) as problem:
+                self._refused += 1
                 self.said.put(str(problem))
             idle = False
 
@@ -155,6 +165,8 @@ class Deck:
                 raise HostError("/deck/load takes the path of a file; nothing was loaded.")
             case ["fade"], [milliseconds]:
                 self._set_fade(milliseconds)
+            case ["tempo"], [tempo]:
+                self._set_tempo(tempo)
             case _ if len(self.head.moves) > MOST_WAITING:
                 raise HostError(f"the sound stands still, and {len(self.head.moves)} orders wait for it already.")
             case _ if self._material is None:
@@ -241,6 +253,14 @@ class Deck:
 
     def _set_fade(self, milliseconds: float) -> None:
         self.head.fade = round(milliseconds * self.rate / 1000)
+
+    def _set_tempo(self, tempo: float) -> None:
+        if not SLOWEST <= tempo <= FASTEST:
+            raise HostError(f"a tempo is {SLOWEST:g} to {FASTEST:g} times the file's own, not {tempo:g}; it stays as it was.")
+        if self._tempo is None and tempo != 1:
+            self._tempo = Tempo(self.head, self.rate, self.said.put)
+        if self._tempo is not None:
+            self._tempo.set(tempo)
 
     def _decode_one(self) -> bool:
         """Decode what is wanted most; return whether there was any."""
