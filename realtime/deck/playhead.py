@@ -28,6 +28,8 @@ _REMEMBERED = 4096
 _ROOM = 4096
 # Samples over which file and voice go over into each other where both are the same sound.
 _SEAM = 256
+# Samples for which the file itself is heard, at least, before a voice takes over: what follows a jump is as sharp as it was.
+_ITSELF = 1024
 # Samples after which a voice that could not begin is wished for anew.
 _PATIENCE = 1 << 16
 
@@ -70,13 +72,17 @@ class Put:
 
 @dataclass
 class Wish:
-    """A voice that is wished for, of what is played from `place` on, at sample `since` of the stream; `voice` once it is there."""
+    """A voice that is wished for, of what is played from `place` on, at sample `since` of the stream; `voice` once it is there.
+
+    `room` samples are read from it at a time.
+    """
 
     material: Material
     place: int
     loop: Loop
     fade: int
     since: int
+    room: int
     voice: Voice | None = None
 
 
@@ -173,7 +179,7 @@ class PlayHead:
         """Return whether the next `count` samples can be had, or will never be."""
         material, voice, wish = self.material, self.voice, self.wish
         if self.playing and not self.stuck and (voice is not None or wish is not None):
-            waits = wish is not None and (wish.voice is None or not wish.voice.has(self.given - wish.since + 2 * _SEAM))
+            waits = wish is not None and (wish.voice is None or not wish.voice.has(self.given - wish.since + count + 2 * _SEAM))
             if waits or (voice is not None and not voice.has(count)):
                 return False
         return material is None or not self.playing or bool(self.stuck) or material.holds(self.position, count)
@@ -186,7 +192,7 @@ class PlayHead:
         if not self.playing:
             self._note(since, 0, self.position)
             return len(out)
-        self._bend(since)
+        self._bend(since, len(out))
         if self._fade is not None:
             return 0
         if self.voice is not None:
@@ -196,7 +202,7 @@ class PlayHead:
             return 0
         material, loop, limit = self.material, self.loop, len(out)
         if self.position >= material.frames:
-            self.playing, self.ended = False, True
+            self.playing, self.ended, self.wish = False, True, None
             return 0
         looped = loop.on and self.position < loop.end <= material.frames
         if looped:
@@ -251,7 +257,7 @@ class PlayHead:
         self._beyond += count * (1 - self.tempo)
         return count
 
-    def _bend(self, since: int) -> None:
+    def _bend(self, since: int, room: int) -> None:
         """Let a voice begin or end, as the tempo has it."""
         voice, wish = self.voice, self.wish
         if voice is not None:
@@ -265,8 +271,10 @@ class PlayHead:
         elif self.tempo == 1:
             self.wish, self._beyond = None, 0.0
         elif wish is None or wish.loop is not self.loop or wish.fade != self.fade or since - wish.since > _PATIENCE:
-            self.wish = Wish(self.material, self.position, self.loop, self.fade, since)
-        elif wish.voice is not None and wish.voice.has(since - wish.since + 2 * _SEAM) and self._is_clear(_SEAM):
+            self.wish = Wish(self.material, self.position, self.loop, self.fade, since, room)
+        elif since - wish.since >= _ITSELF and self._is_clear(_SEAM) and wish.voice is not None:
+            if not wish.voice.has(since - wish.since + room + 2 * _SEAM):
+                return
             self._fade = _Fade(_SEAM, True, self._leave(), seam=True)
             self.voice = wish.voice
             self.voice.enter(since - wish.since, self.tempo, self._beyond)

@@ -34,7 +34,8 @@ class Renderer:
             if wish.voice is None:
                 stretcher = Stretcher(self._rate, wish.material.channels)
                 wish.voice = Voice(stretcher, wish.material, wish.place, wish.loop, wish.fade)
-            wish.voice.left_out = self._head.given - wish.since
+            # Little beyond that, as it plays at tempo 1 until it is entered.
+            wish.voice.left_out = self._head.given - wish.since + 2 * wish.room + wish.voice.hop
         self._held = [voice for voice in self._head.voices() if isinstance(voice, Voice)]
         # All of them, one after the other.
         return any([voice.short and voice.render() for voice in self._held])

@@ -41,29 +41,29 @@ class Voice:
         self.loop, self.fade = loop, fade
         self.place, self.since, self.speed = float(place), float(place), 1.0
         self.ended = False
-        self._stretcher, self._hop = stretcher, stretcher.hop
+        self._stretcher, self.hop = stretcher, stretcher.hop
         self._parts: deque[_Part] = deque()
         self._within = 0
         self._read = self._made = 0
-        # Samples to have rendered, at least: twice a block, and what `enter` will leave out.
+        # Samples to have rendered: twice a block, and until it is entered, what `enter` will leave out and what follows that.
         self._wanted = 0
         self.left_out = 0
         # Where it was entered, by what was read, and how far the file had gone beyond where it ought to be.
         self._entered: tuple[int, float] | None = None
         self._owed: float | None = None
         # The input: the file with its loops unrolled, of which sample 0 is the one at `place`.
-        channels, before = material.channels, (stretcher.early + 5) * self._hop
+        channels, before = material.channels, (stretcher.early + 5) * self.hop
         rows = np.zeros((before, channels), np.float32)
         # What is not decoded there stays silent: none of it is heard.
         material.rows(place - before, rows)
-        self._rows = np.zeros((channels, 32 * self._hop), np.float32)
+        self._rows = np.zeros((channels, 32 * self.hop), np.float32)
         self._rows[:, :before] = rows.T
         self._at, self._held = -before, before
         self._feed = PlayHead(channels)
         # Without a fade at its beginning.
         self._feed.moves.extend((Put(material, place), Play(True)))
         self._feed.obey()
-        self._next = -float(stretcher.early * self._hop)
+        self._next = -float(stretcher.early * self.hop)
         self._straight = _SETTLED
 
     # For the thread that reads.
@@ -81,7 +81,7 @@ class Voice:
     @property
     def lead(self) -> int:
         """Samples of the file, beyond `place`, that a change of the loop may come too late for."""
-        return math.ceil((self.ahead + 10 * self._hop) * max(1.0, self.tempo, self.speed))
+        return math.ceil((self.ahead + 10 * self.hop) * max(1.0, self.tempo, self.speed))
 
     def has(self, count: int) -> bool:
         """Return whether `count` samples can be read, or all that there will be."""
@@ -120,8 +120,8 @@ class Voice:
     @property
     def short(self) -> bool:
         """Whether more ought to be rendered."""
-        least = self.left_out + _AHEAD * self._hop
-        return not self.ended and self.ahead < max(_AHEAD * self._hop, self._wanted, least)
+        least = self.left_out or _AHEAD * self.hop
+        return not self.ended and self.ahead < max(least, self._wanted)
 
     def render(self) -> bool:
         """Render a hop; return whether it could be done: not where the file is not decoded."""
@@ -139,7 +139,7 @@ class Voice:
         if speed == 1:
             # Whole samples, so that the sound can go over into the file's own.
             self._owed = None
-            self._next = float(math.ceil(position) + self._hop)
+            self._next = float(math.ceil(position) + self.hop)
             if position != math.ceil(position):
                 self._straight = 0
             return
@@ -148,7 +148,7 @@ class Voice:
             entered, beyond = self._entered
             self._owed = beyond + (position - entered) * (1 - speed)
             self._entered = None
-        step = self._hop * speed
+        step = self.hop * speed
         back = 0.0 if self._owed is None else min(max(self._owed, -step / 3), step / 3)
         if self._owed is not None:
             self._owed -= back
@@ -157,13 +157,13 @@ class Voice:
     def _fill(self, end: int) -> bool:
         """Have the input up to before `end`."""
         while self._at + self._held < end:
-            count = min(self._hop, end - self._at - self._held)
+            count = min(self.hop, end - self._at - self._held)
             feed = self._feed
             feed.loop, feed.fade = self.loop, self.fade
             if not feed.ready(count) or not self._has_round(count):
                 return False
             if self._held + count > self._rows.shape[1]:
-                kept = 10 * self._hop
+                kept = 10 * self.hop
                 self._rows[:, :kept] = self._rows[:, self._held - kept : self._held].copy()
                 self._at += self._held - kept
                 self._held = kept
