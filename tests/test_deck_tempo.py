@@ -139,6 +139,35 @@ def test_all_channels_stay_in_phase_and_stems_sum_to_the_mixture(rig):
     assert np.array_equal(heard[:, 2], heard[:, 3])
 
 
+class _Marked(Material):
+    """A file with a mark beside its sound, which is set from `since` on."""
+
+    since = 60_000
+
+    def rows(self, start, out):
+        count = super().rows(start, out[:, :2])
+        out[:count, 2] = np.arange(start, start + count) >= self.since
+        return count
+
+
+def test_marks_beside_the_sound_are_not_stretched_and_cover_all_they_are_about(rig):
+    rig = rig(tone(4))
+    plain = rig.at(0.8, 2 * RATE)
+    head = rig.head.material
+    material = _Marked(head.path, RATE, 2)
+    material.chunks = head.chunks
+    rig.head = PlayHead(3, marks=1)
+    rig.head.fade = FADE
+    rig.head.moves.extend((Put(material), Play(True)))
+    rig.renderer = Renderer(rig.head, RATE)
+    since = MADE_UP // BLOCK * BLOCK
+    heard = rig.at(0.8, 2 * RATE)
+    assert set(np.unique(heard[:, 2])) == {0, 1}
+    first = rig.head.place(since + int(np.flatnonzero(heard[:, 2])[0]))
+    assert material.since - 4000 < first < material.since - 1000
+    assert np.abs(heard[:, :2]).max() == pytest.approx(np.abs(plain).max(), rel=0.01)
+
+
 @pytest.mark.parametrize("tempo", [0.5, 0.8, 1.25, 2.0])
 def test_what_is_heard_is_where_the_deck_says_it_is(rig, tempo):
     clicks = np.arange(5000, 8 * RATE, 11025)

@@ -125,10 +125,11 @@ class PlayHead:
     `moves` takes Play, Jump, Wrap and Put from any thread, obeyed in order at the start of a block, or when the fade that is
     under way is over. `loop`, `fade`, the length of cross-fades in samples, and `tempo` may be set at any time. `stuck` says why
     nothing more will be decoded; it is set by whoever decodes. At a `tempo` other than 1 somebody must fulfil `wish` and
-    render the `voices`.
+    render the `voices`. The last `marks` of the channels are no sound, but tell of it; see `realtime.deck.voice`.
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, marks: int = 0) -> None:
+        self.channels, self.marks = channels, marks
         self.moves: deque[Play | Jump | Wrap | Put] = deque()
         self.loop = Loop()
         self.fade = 0
@@ -146,14 +147,13 @@ class PlayHead:
         self._beyond = 0.0
         # How often the sound had to stop because it was not decoded yet.
         self.starved = 0
-        self._channels = channels
         self._fade: _Fade | None = None
         self._past: deque[_Piece] = deque([_Piece(0, 0, 0)], _REMEMBERED)
         self._other = np.zeros((0, channels), np.float32)
 
     def read(self, count: int) -> np.ndarray:
         """Return the next `count` samples, float32 [count, channels]; silence where nothing plays."""
-        out = np.zeros((count, self._channels), np.float32)
+        out = np.zeros((count, self.channels), np.float32)
         done = 0
         while done < count:
             done += self._step(out[done:], self.given + done)
@@ -233,7 +233,7 @@ class PlayHead:
         power = 2 if fade.seam else 1
         out *= np.sin(angle, dtype=np.float32)[:, None] ** power
         if fade.old is not None:
-            old, done = np.zeros((count, self._channels), np.float32), 0
+            old, done = np.zeros((count, self.channels), np.float32), 0
             while done < count and (more := fade.old.read(old[done:])):
                 done += more
             out += old * np.cos(angle, dtype=np.float32)[:, None] ** power

@@ -106,7 +106,7 @@ class Stretcher:
 
     def __init__(self, rate: int, channels: int) -> None:
         self._functions = _library()[1]
-        self._channels = channels
+        self.channels = channels
         self._state = self._functions.create(_Rates(rate, rate), channels, 0)
         request = _Request(0.0, 1.0, 1.0, True)
         self._functions.next(self._state, request)
@@ -139,9 +139,9 @@ class Stretcher:
         begin, end = (each.contents.position for each in output.requests)
         if not begin < end:
             return None
-        sound = np.empty((output.count, self._channels), np.float32)
+        sound = np.empty((output.count, self.channels), np.float32)
         start = ctypes.addressof(output.data.contents)
-        for channel in range(self._channels):
+        for channel in range(self.channels):
             data = (ctypes.c_float * output.count).from_address(start + sound.itemsize * output.stride * channel)
             sound[:, channel] = data
         return Stretch(sound, begin, end)

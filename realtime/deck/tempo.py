@@ -32,8 +32,8 @@ class Renderer:
         wish = self._head.wish
         if wish is not None:
             if wish.voice is None:
-                stretcher = Stretcher(self._rate, wish.material.channels)
-                wish.voice = Voice(stretcher, wish.material, wish.place, wish.loop, wish.fade)
+                stretcher = Stretcher(self._rate, self._head.channels - self._head.marks)
+                wish.voice = Voice(stretcher, wish.material, wish.place, wish.loop, wish.fade, self._head.marks)
             # Little beyond that, as it plays at tempo 1 until it is entered.
             wish.voice.left_out = self._head.given - wish.since + 2 * wish.room + wish.voice.hop
         self._held = [voice for voice in self._head.voices() if isinstance(voice, Voice)]

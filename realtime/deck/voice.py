@@ -33,10 +33,11 @@ class Voice:
     """Plays `material` from sample `place` on, within `loop`, whose rounds cross-fade over `fade` samples.
 
     It plays at tempo 1 until it is `enter`ed, and then at `tempo`. `render` and `short` are for one thread, the rest for the one that reads.
+    Beside the sound there may be `marks`, columns that are not stretched: each hop has the largest of what its sound was made of.
     `place` is the next sample of the file; `since` is where what was read last began, and `speed` its tempo.
     """
 
-    def __init__(self, stretcher: Stretcher, material: Material, place: int, loop: Loop, fade: int) -> None:
+    def __init__(self, stretcher: Stretcher, material: Material, place: int, loop: Loop, fade: int, marks: int = 0) -> None:
         self.tempo = 1.0
         self.loop, self.fade = loop, fade
         self.place, self.since, self.speed = float(place), float(place), 1.0
@@ -52,7 +53,8 @@ class Voice:
         self._entered: tuple[int, float] | None = None
         self._owed: float | None = None
         # The input: the file with its loops unrolled, of which sample 0 is the one at `place`.
-        channels, before = material.channels, (stretcher.early + 5) * self.hop
+        self._marks = marks
+        channels, before = stretcher.channels + marks, (stretcher.early + 5) * self.hop
         rows = np.zeros((before, channels), np.float32)
         # What is not decoded there stays silent: none of it is heard.
         material.rows(place - before, rows)
@@ -128,7 +130,7 @@ class Voice:
         position, speed = self._next, self.tempo
         if not self._fill(math.ceil(position) + self._stretcher.reach):
             return False
-        stretch = self._stretcher.grain(self._rows[:, : self._held], self._at, position, speed)
+        stretch = self._stretcher.grain(self._rows[: self._stretcher.channels, : self._held], self._at, position, speed)
         self._straight = self._straight + 1 if speed == 1 else 0
         self._advance(position, speed)
         if stretch is not None:
@@ -163,7 +165,7 @@ class Voice:
             if not feed.ready(count) or not self._has_round(count):
                 return False
             if self._held + count > self._rows.shape[1]:
-                kept = 10 * self.hop
+                kept = 16 * self.hop
                 self._rows[:, :kept] = self._rows[:, self._held - kept : self._held].copy()
                 self._at += self._held - kept
                 self._held = kept
@@ -182,6 +184,10 @@ class Voice:
         if begin < 0:
             return
         feed, speed = self._feed, (end - begin) / len(sound)
+        if self._marks:
+            around = slice(math.floor(begin) - self._stretcher.reach - self._at, math.ceil(end) + self._stretcher.reach - self._at)
+            mark = self._rows[-self._marks :, around].max(axis=1)
+            sound = np.concatenate([sound, np.broadcast_to(mark, (len(sound), self._marks))], axis=1)
         straight = speed == 1 and self._straight >= _SETTLED
         # The input that has gone by when a part ends, as parts of the output.
         turns = [(turn - begin) / speed for turn in feed.turns(math.floor(begin) + 1, math.ceil(end))]
