@@ -17,6 +17,9 @@ from realtime.deck.material import CHUNK, Material
 from realtime.deck.orders import Order, Setup
 from realtime.deck.playhead import Jump, Loop, Play, PlayHead, Put, Wrap
 from realtime.deck.tempo import Renderer
+from realtime.host import Host, OscAddress
+from realtime.mix import Mix
+from realtime.plan import Plan
 
 RATE, BLOCK, FADE = 44100, 256, 220
 # What a change of tempo may take, and what is made up for after that, in samples.
@@ -310,3 +313,23 @@ def test_without_the_library_the_tempo_stays_1_and_says_so(deck, monkeypatch):
     assert "the extra `tempo`" in deck.said.get(timeout=10)
     assert deck.news().tempo == 1 and deck.read_surely(512).any()
     stretcher._library.cache_clear()
+
+
+# In a run.
+
+
+def test_the_tempo_is_a_control_and_what_was_refused_is_taken_back(identity, tmp_path):
+    path = tmp_path / "tone.wav"
+    soundfile.write(path, tone(30), RATE)
+    plan = Plan(identity, Mix((1.0,)), device="null", rate=RATE, block=256, realtime=False, deck=Setup(str(path)))
+    host = Host(plan, OscAddress(port=0))
+    try:
+        state = host.state
+        wait_for(lambda: state.value("/deck/state")[0] == "playing")
+        state.set("/deck/tempo", 0.5)
+        state.set("/deck/loop", 40.0, 50.0)
+        wait_for(lambda: "lasts 30.000 s" in state.value("/notice")[0])
+        wait_for(lambda: state.value("/deck/loop") == (0.0, 0.0))
+        assert state.value("/deck/tempo") == (0.5,)
+    finally:
+        host.stop()
