@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from realtime import gainlaw
-from realtime.deck.orders import CUES, FADE, LONGEST_FADE
+from realtime.deck.orders import CUES, FADE, FASTEST, LONGEST_FADE, SLOWEST
 from realtime.errors import HostError
 from realtime.latency import MODE_NAMES
 from realtime.outputs import check_outputs, cues, sources
@@ -390,6 +390,10 @@ def _deck() -> tuple[Control, ...]:
         Control(
             "/deck/fade", "choice", "f", "length of the cross-fade before a jump or a loop comes round; 0: none",
             range=(0, LONGEST_FADE), unit="ms", default=(FADE,),
+        ),
+        Control(
+            "/deck/tempo", "choice", "f", "how fast the file plays, at its own pitch; 1: as it is",
+            range=(SLOWEST, FASTEST), default=(1.0,),
         ),
         *(
             control

@@ -132,6 +132,7 @@ class Host:
         models = sorted({*list_separators(), meta.name})
         link.deck = plan.deck is not None
         self._deck_told: dict[str, object] = {}
+        self._deck_refused = 0
         self.state = ControlState(meta.stems, link, attends=separator.attends, models=models, outputs=plan.outputs)
         self.scenes = Scenes(self.state, plan, lambda text: self._hear(Notice(text)))
         link.carries_out |= dict.fromkeys(SCENES, self.scenes.change)
@@ -213,6 +214,9 @@ class Host:
             if self.preparer is not None:
                 self.preparer.hear(news)
             told = news.values()
+            if news.refused != self._deck_refused:
+                # The table holds what was asked for.
+                self._deck_told, self._deck_refused = {}, news.refused
             for address, value in told.items():
                 if self._deck_told.get(address) != value:
                     self.state.set_info(address, value)

@@ -14,10 +14,11 @@ import numpy as np
 
 from realtime.deck.cache import SEGMENT, Damaged, Entry
 from realtime.deck.material import CHUNK, Material
-from realtime.deck.orders import CUES, DeckNews, Order, Setup
+from realtime.deck.orders import CUES, FASTEST, SLOWEST, DeckNews, Order, Setup
 from realtime.deck.overview import Overview
 from realtime.deck.playhead import Jump, Loop, Play, PlayHead, Put, Wrap
 from realtime.deck.shelf import Shelf
+from realtime.deck.tempo import Tempo
 from realtime.errors import HostError
 from realtime.stemring import StemRing
 
@@ -44,13 +45,15 @@ class Deck:
         self._columns = stems * channels
         self.said: queue.SimpleQueue[str] = queue.SimpleQueue()
         self.heard: Callable[[], int] = lambda: self.head.given
-        self.head = head = PlayHead(channels + (self._columns + 1 if stems else 0))
+        self.head = head = PlayHead(channels + self._columns + bool(stems), marks=int(bool(stems)))
         self._cues: tuple[int | None, ...] = tuple(None if at is None else round(at * rate) for at in setup.cues)
         self._set_fade(setup.fade)
         self._orders: queue.SimpleQueue[Order | None] = queue.SimpleQueue()
         self._loading = False
         self._material: Material | None = None
         self._overview: Overview | None = None
+        self._tempo: Tempo | None = None
+        self._refused = 0
         if setup.path is not None:
             material = Material(setup.path, rate, channels)
             start, end = (round(at * rate) for at in setup.loop)
@@ -59,6 +62,8 @@ class Deck:
             head.moves.append(Play(setup.playing))
             # Now: what is read before the sound begins must know whether it plays.
             head.obey()
+        # What goes wrong with it is no reason not to play.
+        self._orders.put(Order("/deck/tempo", (setup.tempo,)))
         self._thread = threading.Thread(target=self._run, name="deck", daemon=True)
         self._thread.start()
 
@@ -90,6 +95,8 @@ class Deck:
         """End the decoder's thread."""
         self._orders.put(None)
         self._thread.join()
+        if self._tempo is not None:
+            self._tempo.close()
 
     # What it says of itself.
 
@@ -110,6 +117,8 @@ class Deck:
             contents="" if material is None else material.contents,
             stems="" if material is None or material.stems is None else str(material.stems.entry.folder),
             rate=self.rate,
+            tempo=head.tempo,
+            refused=self._refused,
         )
 
     def overview(self) -> bytes:
@@ -119,10 +128,10 @@ class Deck:
     def setup(self) -> Setup:
         """Return what is on it now, for one that goes on from here."""
         if self._material is None:
-            return Setup(fade=self.news().fade)
+            return Setup(fade=self.news().fade, tempo=self.head.tempo)
         news = self.news()
         return Setup(
-            str(self._material.path), news.position, news.playing, news.loop, news.looping, news.cues, news.fade
+            str(self._material.path), news.position, news.playing, news.loop, news.looping, news.cues, news.fade, news.tempo
         )
 
     def _state(self) -> str:
@@ -161,6 +170,7 @@ class Deck:
             try:
                 self._carry_out(order)
             except (HostError, RuntimeError, OSError, ValueError) as problem:
+                self._refused += 1
                 self.said.put(str(problem))
             idle = False
 
@@ -174,6 +184,8 @@ class Deck:
                 self._set_fade(milliseconds)
             case ["hq", "stems"], [contents, folder]:
                 self._use_stems(contents, folder)
+            case ["tempo"], [tempo]:
+                self._set_tempo(tempo)
             case _ if len(self.head.moves) > MOST_WAITING:
                 raise HostError(f"the sound stands still, and {len(self.head.moves)} orders wait for it already.")
             case _ if self._material is None:
@@ -266,6 +278,13 @@ class Deck:
         material = self._material
         if self._columns and material is not None and material.contents == contents:
             material.stems = Shelf(Entry(Path(folder)), self._columns) if folder else None
+    def _set_tempo(self, tempo: float) -> None:
+        if not SLOWEST <= tempo <= FASTEST:
+            raise HostError(f"a tempo is {SLOWEST:g} to {FASTEST:g} times the file's own, not {tempo:g}; it stays as it was.")
+        if self._tempo is None and tempo != 1:
+            self._tempo = Tempo(self.head, self.rate, self.said.put)
+        if self._tempo is not None:
+            self._tempo.set(tempo)
 
     def _decode_one(self) -> bool:
         """Decode what is wanted most, then take its stems; return whether there was any."""
