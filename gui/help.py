@@ -13,6 +13,7 @@ class Help(QtWidgets.QWidget):
 
     def __init__(self, parent: QtWidgets.QWidget) -> None:
         super().__init__(parent)
+        self.rows: tuple[tuple[str, str], ...] = HELP
         self._unit = 1.0
         self.hide()
 
@@ -37,25 +38,25 @@ class Help(QtWidgets.QWidget):
         veil.setAlpha(215)
         painter.fillRect(self.rect(), veil)
         unit = self._unit
-        line = 40 * unit
-        size = QtCore.QSizeF(960 * unit, (len(HELP) + 1.9) * line)
+        line = min(40 * unit, (self.height() - 16 * unit) / (len(self.rows) + 1.9))
+        size = QtCore.QSizeF(960 * unit, (len(self.rows) + 1.9) * line)
         board = QtCore.QRectF(QtCore.QPointF((self.width() - size.width()) / 2, (self.height() - size.height()) / 2), size)
         painter.setPen(QtGui.QPen(LINE, 2 * unit))
         painter.setBrush(PANEL)
         painter.drawRoundedRect(board, 12 * unit, 12 * unit)
         vertical = QtCore.Qt.AlignmentFlag.AlignVCenter
         painter.setPen(TEXT)
-        painter.setFont(font(26 * unit, bold=True))
+        painter.setFont(font(0.65 * line, bold=True))
         head = QtCore.QRectF(board.left() + 32 * unit, board.top() + 0.25 * line, board.width(), line)
         painter.drawText(head, vertical, "Keys")
         painter.setPen(DIM)
         painter.setFont(font(16 * unit))
         painter.drawText(head.adjusted(90 * unit, 0, 0, 0), vertical, "tooltips say each control's OSC address")
-        for number, (keys, what) in enumerate(HELP):
+        for number, (keys, what) in enumerate(self.rows):
             row = QtCore.QRectF(board.left() + 32 * unit, board.top() + (1.4 + number) * line, 300 * unit, line)
             painter.setPen(NEUTRAL)
-            painter.setFont(font(22 * unit, bold=True))
+            painter.setFont(font(0.55 * line, bold=True))
             painter.drawText(row, vertical, keys)
             painter.setPen(TEXT)
-            painter.setFont(font(22 * unit))
+            painter.setFont(font(0.55 * line))
             painter.drawText(row.adjusted(300 * unit, 0, 620 * unit, 0), vertical, what)

@@ -40,6 +40,24 @@ class Pages(QtWidgets.QWidget):
         self.tabs.append(tab)
         self._row.addWidget(tab, 1)
         self._stack.addWidget(widget)
+        self.rescale(self._unit)
+
+    def remove(self, widget: QtWidgets.QWidget) -> None:
+        """Take the page of `widget` away; where it is seen, the first page is instead."""
+        index = self._stack.indexOf(widget)
+        if index < 0:
+            return
+        if index == self.page:
+            self.turn(0)
+        self._stack.removeWidget(widget)
+        widget.hide()
+        tab = self.tabs.pop(index)
+        self._row.removeWidget(tab)
+        tab.deleteLater()
+
+    def index_of(self, widget: QtWidgets.QWidget) -> int:
+        """Return which page `widget` is, from 0; -1 where it is none."""
+        return self._stack.indexOf(widget)
 
     def turn(self, index: int) -> None:
         """Show page `index`; nothing happens where there is none."""

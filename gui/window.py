@@ -13,8 +13,10 @@ from gui.attention import Attention
 from gui.button import Button, Latch
 from gui.choosers import Choosers
 from gui.client import Client
+from gui.deckpage import DeckPage
+from gui.filechooser import DropVeil, dropped_file
 from gui.help import Help
-from gui.keys import FIRST_PAGE, MUTE_KEYS, SOLO_KEYS, Keys, digit, place
+from gui.keys import DECK_HELP, FIRST_PAGE, HELP, MUTE_KEYS, SOLO_KEYS, Keys, digit, place
 from gui.law import UNITY, linear, position
 from gui.meter import Meter
 from gui.mixes import Shelf, mixes_file
@@ -31,6 +33,8 @@ DESIGN = (1280.0, 720.0)
 LEAST = (1024, 640)
 ROW = 5
 STRIPS_SHARE, EXTRA_SHARE, VIEWS_SHARE = 16, 5, 8
+# With a deck, which needs room.
+DECK_VIEWS_SHARE = 18
 
 PAGES = (
     ("VIEW", "Spectra of what comes in and of what goes out."), ("STEMS", "Spectra of each stem."),
@@ -62,8 +66,12 @@ class Window(QtWidgets.QWidget):
         self.morph = MorphPad()
         self.choosers = Choosers()
         self.mixes = MixPage(Shelf(mixes_file() if mixes is None else mixes, self.status.tell), self._present)
+        self.deck = DeckPage()
         self.pages = Pages(FIRST_PAGE)
         self.help = Help(self)
+        # Whether the page of the deck is turned to when a deck is first heard of.
+        self.deck_first = True
+        self._veil = DropVeil(self)
         self._preset = ""
         self._momentary = False
         self._unit = 1.0
@@ -79,6 +87,7 @@ class Window(QtWidgets.QWidget):
         self.setMinimumSize(*LEAST)
         self.setAutoFillBackground(True)
         self.setFocusPolicy(QtCore.Qt.FocusPolicy.StrongFocus)
+        self.setAcceptDrops(True)
         colours = QtGui.QPalette()
         colours.setColor(QtGui.QPalette.ColorRole.Window, GROUND)
         colours.setColor(QtGui.QPalette.ColorRole.ToolTipBase, RAISED)
@@ -105,6 +114,9 @@ class Window(QtWidgets.QWidget):
         self.morph.moved.connect(lambda gains: self.client.send("/condition", *gains))
         self.choosers.say.connect(self._say)
         self.mixes.played.connect(self._play)
+        self.deck.say.connect(lambda address, values: self.client.send(address, *values))
+        self.deck.there.connect(self._show_deck)
+        self.deck.hide()
         self._views = QtWidgets.QGridLayout()
         self._views.addWidget(self.pages, 0, 0, 2, 1)
         for row, meter in enumerate(self.meters.values()):
@@ -166,6 +178,7 @@ class Window(QtWidgets.QWidget):
             waterfall.setToolTip(f"Spectrum of {stem}, ten seconds.\n/telemetry/spectrum/{stem}")
             self._stem_column.addWidget(waterfall, 1)
         self.morph.expect(tuple(stems), list(colours))
+        self.deck.expect(colours)
 
     def _rebuild_presets(self, names: Sequence[str]) -> None:
         for button in self.presets:
@@ -192,6 +205,8 @@ class Window(QtWidgets.QWidget):
 
     def _take(self, address: str, values: tuple) -> None:
         self.choosers.hear(address, values)
+        if self.deck.hear(address, values):
+            return
         if self.status.hear(address, values):
             if address == "/run":
                 self._show_run()
@@ -268,6 +283,19 @@ class Window(QtWidgets.QWidget):
             strip.silence(soloed and not strip.solo.lit)
         for strip in (*self.strips, self.remainder, self.wet):
             strip.dim(self.bypass.lit)
+        self.deck.show_audible([self.bypass.lit or strip.sounding for strip in self.strips])
+
+    def _show_deck(self, there: bool) -> None:
+        if there:
+            self.pages.add("DECK", self.deck, "A file that is played, looped and jumped in.")
+            if self.deck_first:
+                self.deck_first = False
+                self.pages.turn(self.pages.index_of(self.deck))
+        else:
+            self.pages.remove(self.deck)
+        self._grid.setColumnStretch(1, DECK_VIEWS_SHARE if there else VIEWS_SHARE)
+        page = f"F{FIRST_PAGE + self.pages.index_of(self.deck)}"
+        self.help.rows = (*HELP, (page, "page of the deck"), *DECK_HELP) if there else HELP
 
     def _show_answering(self, answering: bool) -> None:
         self.status.show_answering(answering)
@@ -280,7 +308,7 @@ class Window(QtWidgets.QWidget):
 
     def _tick(self) -> None:
         now = time.monotonic()
-        for part in (self.bypass, self.status, self.morph, self.choosers):
+        for part in (self.bypass, self.status, self.morph, self.choosers, self.deck):
             part.tick()
         for part in (*self.strips, self.remainder, self.wet, *self.meters.values(), *self.spectrograms.values(),
                      *self.waterfalls.values()):
@@ -301,12 +329,31 @@ class Window(QtWidgets.QWidget):
         QtWidgets.QToolTip.setFont(font(16 * unit))
         for part in (self.status, self._waiting, self.bypass, self.attention, *self.strips, self.remainder, self.wet, *self.presets,
                      *self.meters.values(), *self.spectrograms.values(), *self.waterfalls.values(), self.pages, self.morph, self.choosers,
-                     self.mixes, self.help):
+                     self.mixes, self.deck, self.help, self._veil):
             part.rescale(unit)
 
     def resizeEvent(self, event: QtGui.QResizeEvent) -> None:
         super().resizeEvent(event)
         self._rescale()
+
+    def dragEnterEvent(self, event: QtGui.QDragEnterEvent) -> None:
+        if path := dropped_file(event.mimeData()):
+            event.acceptProposedAction()
+            self._veil.show_words(f"Load {Path(path).name}" if self.deck.present else "This host has no deck")
+
+    def dragLeaveEvent(self, event: QtGui.QDragLeaveEvent) -> None:
+        self._veil.hide()
+
+    def dropEvent(self, event: QtGui.QDropEvent) -> None:
+        self._veil.hide()
+        path = dropped_file(event.mimeData())
+        if not path:
+            return
+        event.acceptProposedAction()
+        if self.deck.present:
+            self.deck.load_file(path)
+        else:
+            self.status.tell("this host has no deck to put a file on: start it with run_live.py --deck; nothing was changed")
 
     def closeEvent(self, event: QtGui.QCloseEvent) -> None:
         self._frame.stop()
@@ -322,6 +369,8 @@ class Window(QtWidgets.QWidget):
         shift = bool(event.modifiers() & QtCore.Qt.KeyboardModifier.ShiftModifier)
         key, number = event.key(), digit(event)
         solo, mute = self._strip_on(event, SOLO_KEYS), self._strip_on(event, MUTE_KEYS)
+        if self.deck.present and self.deck.key(event):
+            return
         if event.modifiers() == QtCore.Qt.KeyboardModifier.ControlModifier and key == Keys.Key_S:
             self.mixes.store()
         elif event.modifiers() & (QtCore.Qt.KeyboardModifier.ControlModifier | QtCore.Qt.KeyboardModifier.AltModifier

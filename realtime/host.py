@@ -198,6 +198,7 @@ class Host:
             return
         if isinstance(news, Peaks):
             self.state.set_info("/deck/overview", news.columns)
+            self.state.set_info("/deck/overview/fine", news.fine)
             return
         if isinstance(news, DeckNews):
             told = news.values()

@@ -416,7 +416,7 @@ def test_the_overview_shows_the_peaks_of_the_whole_file(tmp_path, open_deck):
     deck = open_deck(path=str(written(tmp_path / "marks.wav", audio, subtype="FLOAT")))
     expected = np.zeros(1000, np.uint8)
     expected[[100, 500, 999]] = 255, 128, 64
-    wait_for(lambda: np.array_equal(np.frombuffer(deck.overview(), np.uint8), expected))
+    wait_for(lambda: np.array_equal(np.frombuffer(deck.overview().columns, np.uint8), expected))
 
 
 # In a stream.
