@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-
 from pyqtgraph.Qt import QtCore, QtGui, QtWidgets
 
 from gui.clocktext import clock_text
@@ -12,7 +9,6 @@ from gui.palette import CAUTION, DIM, GOOD, GROUND, INK, TEXT, WARNING, fitted_f
 from gui.playposition import PlayPosition
 from gui.song import Song
 
-TOLD = 10.0
 STATES = {
     "playing": ("▶ playing", GOOD), "paused": ("❚❚ paused", CAUTION), "ended": ("■ ended", DIM), "loading": ("… loading", CAUTION),
     "empty": ("empty", DIM),
@@ -21,17 +17,13 @@ EMPTY = "Drop a file here, or LOAD (Ctrl+O)"
 
 
 class DeckHead(QtWidgets.QWidget):
-    """Title and state on the left, elapsed and remaining time on the right; a failure, or what the host has to say, below the title.
+    """Title and state, or why it failed, on the left; time played and time left on the right."""
 
-    `clock` gives seconds.
-    """
-
-    def __init__(self, song: Song, place: PlayPosition, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, song: Song, place: PlayPosition) -> None:
         super().__init__()
         self.state = "empty"
         self.setToolTip("What is on the deck; time played, and time left of the file.\n/deck/title, /deck/state, /deck/position, /deck/duration")
-        self._song, self._place, self._clock = song, place, clock
-        self._told = ("", -TOLD)
+        self._song, self._place = song, place
         self._unit = 1.0
         self._drawn: tuple = ()
         self.setAttribute(QtCore.Qt.WidgetAttribute.WA_OpaquePaintEvent)
@@ -40,12 +32,8 @@ class DeckHead(QtWidgets.QWidget):
     def rescale(self, unit: float) -> None:
         """Draw at `unit` screen pixels per design pixel."""
         self._unit = unit
-        self.setFixedHeight(round(76 * unit))
+        self.setFixedHeight(round(74 * unit))
         self.update()
-
-    def tell(self, sentence: str) -> None:
-        """Show `sentence` for a while."""
-        self._told = (sentence, self._clock())
 
     @property
     def title(self) -> str:
@@ -63,11 +51,8 @@ class DeckHead(QtWidgets.QWidget):
     @property
     def line(self) -> tuple[str, QtGui.QColor, bool]:
         """What stands below the title, in which colour, and whether as a warning."""
-        sentence, at = self._told
         if self.state.startswith("failed"):
             return self.state, WARNING, True
-        if sentence and self._clock() - at < TOLD:
-            return sentence, CAUTION, False
         return *STATES.get(self.state, (self.state, DIM)), False
 
     def tick(self) -> None:
@@ -91,14 +76,14 @@ class DeckHead(QtWidgets.QWidget):
         painter.drawText(QtCore.QRectF(width - wide, -4 * unit, wide, 54 * unit), right, elapsed)
         painter.setPen(TEXT)
         painter.setFont(font(25 * unit, bold=True))
-        painter.drawText(QtCore.QRectF(width - wide, 46 * unit, wide, 30 * unit), right, remaining)
+        painter.drawText(QtCore.QRectF(width - wide, 44 * unit, wide, 30 * unit), right, remaining)
         room = width - wide - 14 * unit
         painter.setPen(TEXT if self._song.title else DIM)
         painter.setFont(fitted_font(self.title, room, 28 * unit, bold=True, least=20 * unit))
         title = painter.fontMetrics().elidedText(self.title, QtCore.Qt.TextElideMode.ElideMiddle, int(room))
         painter.drawText(QtCore.QRectF(0, 0, room, 38 * unit), left, title)
         words, colour, warns = self.line
-        box = QtCore.QRectF(0, 39 * unit, room, 36 * unit)
+        box = QtCore.QRectF(0, 38 * unit, room, 36 * unit)
         if warns:
             painter.setPen(QtCore.Qt.PenStyle.NoPen)
             painter.setBrush(colour)
@@ -108,5 +93,5 @@ class DeckHead(QtWidgets.QWidget):
         painter.setFont(fitted_font(words, box.width(), 22 * unit, bold=warns, least=18 * unit))
         if painter.fontMetrics().horizontalAdvance(words) > box.width():
             # A long sentence is read in two lines rather than half.
-            painter.setFont(font(14.5 * unit))
+            painter.setFont(fitted_font(words, 1.85 * box.width(), 15 * unit, least=8 * unit))
         painter.drawText(box, left | QtCore.Qt.TextFlag.TextWordWrap, words)

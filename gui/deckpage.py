@@ -11,9 +11,10 @@ from pyqtgraph.Qt import QtCore, QtGui, QtWidgets
 from gui.button import Button, Latch
 from gui.cuebutton import CueButton
 from gui.deckhead import DeckHead
+from gui.deckstrip import DeckStrip
 from gui.filechooser import choose_file
 from gui.keys import Keys, digit
-from gui.palette import BLUE, GOOD, NEUTRAL, TEXT, fitted_font
+from gui.palette import BLUE, GOOD, NEUTRAL
 from gui.playposition import PlayPosition
 from gui.song import CUES, Song, loop_of
 from gui.tempofader import STEP, TempoFader
@@ -36,35 +37,8 @@ class Press(Latch):
         self.pressed.connect(self.flip)
 
 
-class Words(QtWidgets.QWidget):
-    """A line of text, small but for nothing else to be read."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.text = ""
-        self._unit = 1.0
-
-    def rescale(self, unit: float) -> None:
-        """Draw at `unit` screen pixels per design pixel."""
-        self._unit = unit
-        self.setFixedHeight(round(21 * unit))
-        self.update()
-
-    def show_text(self, text: str) -> None:
-        """Show `text`."""
-        if text != self.text:
-            self.text = text
-            self.update()
-
-    def paintEvent(self, event: QtGui.QPaintEvent) -> None:
-        painter = QtGui.QPainter(self)
-        painter.setPen(TEXT)
-        painter.setFont(fitted_font(self.text, self.width(), 17 * self._unit, least=12 * self._unit))
-        painter.drawText(self.rect(), QtCore.Qt.AlignmentFlag.AlignVCenter, self.text)
-
-
 class DeckPage(QtWidgets.QWidget):
-    """The deck, once the host has told that it has one: `there(bool)` fires when it comes or goes.
+    """The deck, once the host has told that it has one: `there(bool)` fires when it comes or goes. `strip` stands below other pages.
 
     `say(address, values)` fires for what a hand does, with a tuple of what is to be sent.
     """
@@ -78,18 +52,18 @@ class DeckPage(QtWidgets.QWidget):
         self.song, self.place = Song(), PlayPosition()
         self.head = DeckHead(self.song, self.place)
         self.near, self.whole = NearPart(self.song, self.place), WholeSong(self.song, self.place)
-        self.ready, self.words = ReadyBar(), Words()
+        self.ready = ReadyBar()
+        self.strip = DeckStrip(self.song, self.place)
         self.play = Press("PLAY", QtGui.QColor(GOOD), "Enter", pixels=24)
         self.loop_in = self._button("IN", "C", "Sets the loop's start to what is heard now. Key C.\n/deck/loop/in", "/deck/loop/in")
         self.loop_out = self._button("OUT", "V", "Sets the loop's end to what is heard now, and loops. Key V.\n/deck/loop/out", "/deck/loop/out")
         self.loop = Press("LOOP", NEUTRAL, "N", pixels=20)
-        self.hq = Latch("HQ", QtGui.QColor(BLUE), pixels=20)
+        self.hq = Press("HQ", QtGui.QColor(BLUE), "M", pixels=20)
         self.load = Button("LOAD", NEUTRAL, "Ctrl+O", pixels=20)
         self.cues = [CueButton(number) for number in range(1, CUES + 1)]
         self.tempo = TempoFader()
         self._hq: dict[str, object] = {}
         self._activity = b""
-        self._notice = ""
         self._folder = ""
         self._unit = 1.0
         self._build()
@@ -97,19 +71,19 @@ class DeckPage(QtWidgets.QWidget):
     def _build(self) -> None:
         self.near.setToolTip(WAVE_HELP.format(
             what="What is near the play head. Click to go there, drag to pull the song along.", more=" Wheel, ↑ and ↓ show less or more."))
-        self.whole.setToolTip(WAVE_HELP.format(what="The whole song. Click or drag to go there.", more=""))
+        for wave in (self.whole, self.strip.whole):
+            wave.setToolTip(WAVE_HELP.format(what="The whole song. Click or drag to go there.", more=""))
         self.play.setToolTip("Plays, or pauses; where the file has ended, from its start. Key Enter.\n/deck/play")
         self.loop.setToolTip("Loops between the loop's ends, or plays on. Key N.\n/deck/loop/on")
-        self.hq.setToolTip("The best separator works ahead through the file, and its stems are heard as they become ready.\n/deck/hq")
+        self.hq.setToolTip("The best separator works ahead through the file, and its stems are heard as they become ready. Key M.\n/deck/hq")
         self.load.setToolTip("Puts a file on the deck; one dropped on the window does the same. Key Ctrl+O.\n/deck/load")
-        for tip in (self.ready, self.words):
-            tip.setToolTip("How far the background pass has come, and how fast it is.\n/deck/hq/ready, /deck/hq/state, /deck/hq/speed")
+        self.ready.setToolTip("How far the background pass has come, and how fast it is.\n/deck/hq/ready, /deck/hq/state, /deck/hq/speed")
         self.play.switched.connect(lambda on: self._tell("/deck/play", int(on)))
         self.loop.switched.connect(lambda on: self._tell("/deck/loop/on", int(on)))
         self.hq.switched.connect(lambda on: self._tell("/deck/hq", int(on)))
         self.load.clicked.connect(lambda: self.choose())
         self.tempo.moved.connect(lambda tempo: self._tell("/deck/tempo", tempo))
-        for wave in (self.near, self.whole):
+        for wave in (self.near, self.whole, self.strip.whole):
             wave.sought.connect(self._seek)
             wave.looped.connect(lambda start, end: self._tell("/deck/loop", start, end))
             wave.cued.connect(lambda number: self._tell(f"/deck/cue/{number}"))
@@ -130,12 +104,11 @@ class DeckPage(QtWidgets.QWidget):
         self._column.addWidget(self.head)
         self._column.addWidget(self.near, 9)
         self._column.addLayout(self._song, 5)
-        self._column.addWidget(self.words)
         self._column.addLayout(self._buttons)
         self._column.addLayout(self._cues)
         self._column.addWidget(self.tempo)
         # What the host may not have.
-        for part in (self.tempo, self.hq, self.ready, self.words):
+        for part in (self.tempo, self.hq, self.ready):
             part.hide()
         self._frame = QtCore.QTimer(self)
         self._frame.setTimerType(QtCore.Qt.TimerType.PreciseTimer)
@@ -144,15 +117,15 @@ class DeckPage(QtWidgets.QWidget):
     def rescale(self, unit: float) -> None:
         """Lay out at `unit` screen pixels per design pixel."""
         self._unit = unit
-        self._column.setSpacing(round(7 * unit))
+        self._column.setSpacing(round(6 * unit))
         self._song.setSpacing(round(2 * unit))
         for row in (self._buttons, self._cues):
             row.setSpacing(round(5 * unit))
-        for part in (self.head, self.near, self.whole, self.ready, self.words, self.tempo):
+        for part in (self.head, self.near, self.whole, self.ready, self.tempo, self.strip):
             part.rescale(unit)
         for button in (self.play, self.loop_in, self.loop_out, self.loop, self.hq, self.load, *self.cues):
             button.rescale(unit)
-            button.setFixedHeight(round(54 * unit))
+            button.setFixedHeight(round(50 * unit))
 
     def expect(self, colours: Sequence[QtGui.QColor]) -> None:
         """Draw stems in `colours`."""
@@ -165,16 +138,6 @@ class DeckPage(QtWidgets.QWidget):
 
     def hear(self, address: str, values: tuple) -> bool:
         """Take a message of the host if it is the deck's; return whether it was."""
-        if address == "/notice" and values:
-            # It comes again with every subscription; and what was said before this window looked is old.
-            before, self._notice = self._notice, str(values[0])
-            if before and self._notice != before:
-                self.head.tell(self._notice)
-            self._notice = self._notice or " "
-            return False
-        if address == "/error" and len(values) > 1 and str(values[0]).startswith("/deck/"):
-            self.head.tell(str(values[1]))
-            return False
         if not address.startswith("/deck/"):
             return False
         parts = address.split("/")[2:]
@@ -188,7 +151,7 @@ class DeckPage(QtWidgets.QWidget):
 
     def tick(self) -> None:
         """Go on with the song, and send what a hand has moved."""
-        for part in (self.play, self.loop, self.hq, self.tempo, self.head, self.near, self.whole):
+        for part in (self.play, self.loop, self.hq, self.tempo, self.head, self.near, self.whole, self.strip):
             part.tick()
         smooth = self.isVisible() and self.place.running
         if smooth != self._frame.isActive():
@@ -217,6 +180,8 @@ class DeckPage(QtWidgets.QWidget):
             self._tell("/deck/loop/out")
         elif key == Keys.Key_N:
             self.loop.flip()
+        elif key == Keys.Key_M and not self.hq.isHidden():
+            self.hq.flip()
         elif key in (Keys.Key_Left, Keys.Key_Right) and not self.song.empty:
             way = -1 if key == Keys.Key_Left else 1
             self._seek(self.place.now + way * (FINE_SEEK if shift else SEEK), True)
@@ -305,18 +270,16 @@ class DeckPage(QtWidgets.QWidget):
     def _hear_hq(self, part: str, value: object) -> None:
         if part == "":
             self.hq.hear(bool(value))
-        elif part == "ready":
-            self.ready.hear(float(value))
-        elif part not in ("state", "speed"):
+        elif part not in ("state", "ready", "speed"):
             return
         self._hq[part] = value
-        for shown in (self.hq, self.ready, self.words):
-            shown.show()
-        self.words.show_text(hq_text(self._hq))
+        self.hq.show()
+        self.ready.show()
+        self.ready.show_ready(float(self._hq.get("ready", 0.0)), hq_text(self._hq))
 
     def _redraw(self) -> None:
-        self.near.update()
-        self.whole.update()
+        for wave in (self.near, self.whole, self.strip.whole):
+            wave.update()
 
     def _seek(self, seconds: float, last: bool) -> None:
         if last:

@@ -31,7 +31,7 @@ HELP = (
 DECK_HELP = (
     ("Enter", "deck: play, pause"),
     ("Ctrl + 1 – 8, pad", "hot cue: set, then jump;  Shift: set anew"),
-    ("C  V  N", "loop: start, end, on and off"),
+    ("C  V  N  M", "loop: start, end, on and off;  high quality"),
     ("←  →", "seek 5 s;  Shift: half a second"),
     ("↑  ↓", "see less, or more, around the play head"),
     ("+  −  Backspace", "tempo by 1 %;  back to 100 %"),

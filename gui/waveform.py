@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pyqtgraph.Qt import QtCore, QtGui, QtWidgets
 
 from gui.clocktext import clock_text
-from gui.palette import CUE_COLOURS, DIM, GOOD, GROUND, INK, LINE, TEXT, WELL, font
+from gui.palette import CUE_COLOURS, DIM, GOOD, GROUND, INK, LINE, RAISED, TEXT, WELL, fitted_font, font
 from gui.playposition import PlayPosition
 from gui.song import Song, loop_of
 
@@ -130,9 +130,6 @@ class Waveform(QtWidgets.QWidget):
             self.drawn, self._fresh_loop = (start, end), True
             self.update()
 
-    def _loop(self) -> tuple[float, float] | None:
-        return self.drawn or loop_of(*self.song.loop)
-
     def _edge_at(self, at: QtCore.QPointF) -> int | None:
         loop = loop_of(*self.song.loop)
         if loop is None or at.y() < self.height() - self._handle() - 4 * self._unit:
@@ -158,7 +155,7 @@ class Waveform(QtWidgets.QWidget):
         return 19 * self._unit
 
     def _handle(self) -> float:
-        return 16 * self._unit
+        return min(16 * self._unit, self.height() / 5)
 
     def _show_cursor(self, at: QtCore.QPointF, modifiers: QtCore.Qt.KeyboardModifier) -> None:
         shapes = QtCore.Qt.CursorShape
@@ -180,9 +177,21 @@ class Waveform(QtWidgets.QWidget):
     # Drawing.
 
     def _paint_marks(self, painter: QtGui.QPainter) -> None:
-        """Draw the loop, the cues and the play head over the picture."""
+        """Draw loop, cues, times and play head over the picture."""
         painter.setRenderHint(QtGui.QPainter.RenderHint.Antialiasing)
-        self._paint_loop(painter)
+        loop, on = self.drawn or loop_of(*self.song.loop), self.song.looping or self.drawn is not None
+        if loop is not None:
+            self._paint_ground(painter, loop, on)
+        self._paint_cues(painter)
+        self._paint_scale(painter)
+        if loop is not None:
+            self._paint_loop(painter, loop, on)
+        elif self.song.loop[0] > 0.0:
+            # A start that has no end yet.
+            self._paint_edge(painter, self.x_of(self.song.loop[0]), 1, DIM)
+        self._paint_head(painter)
+
+    def _paint_cues(self, painter: QtGui.QPainter) -> None:
         unit, height = self._unit, self.height()
         for number, (seconds, colour) in enumerate(zip(self.song.cues, CUE_COLOURS, strict=True), 1):
             if seconds is None or not -self._flag_size() <= (x := self.x_of(seconds)) <= self.width() + 1:
@@ -195,7 +204,6 @@ class Waveform(QtWidgets.QWidget):
             painter.setPen(INK)
             painter.setFont(font(0.84 * flag.height(), bold=True))
             painter.drawText(flag, QtCore.Qt.AlignmentFlag.AlignCenter, str(number))
-        self._paint_head(painter)
 
     def _paint_head(self, painter: QtGui.QPainter) -> None:
         unit, height = self._unit, self.height()
@@ -209,22 +217,16 @@ class Waveform(QtWidgets.QWidget):
             tip = [QtCore.QPointF(x - size, y), QtCore.QPointF(x + size, y), QtCore.QPointF(x, y + way * 1.3 * size)]
             painter.drawPolygon(QtGui.QPolygonF(tip))
 
-    def _paint_loop(self, painter: QtGui.QPainter) -> None:
-        loop = self._loop()
-        unit, height = self._unit, self.height()
-        on = self.song.looping or self.drawn is not None
-        if loop is None:
-            # A start that has no end yet.
-            if self.song.loop[0] > 0.0:
-                self._paint_edge(painter, self.x_of(self.song.loop[0]), 1, DIM)
-            return
+    def _paint_ground(self, painter: QtGui.QPainter, loop: tuple[float, float], on: bool) -> None:
         left, right = (self.x_of(edge) for edge in loop)
-        if right < 0 or left > self.width():
-            return
-        colour = QtGui.QColor(TEXT if on else DIM)
-        colour.setAlpha(62 if on else 26)
-        painter.fillRect(QtCore.QRectF(left, 0, right - left, height), colour)
-        colour.setAlpha(255)
+        colour = QtGui.QColor(TEXT)
+        colour.setAlpha(38 if on else 16)
+        painter.fillRect(QtCore.QRectF(left, 0, right - left, self.height()), colour)
+
+    def _paint_loop(self, painter: QtGui.QPainter, loop: tuple[float, float], on: bool) -> None:
+        unit, height = self._unit, self.height()
+        left, right = (self.x_of(edge) for edge in loop)
+        colour = TEXT if on else DIM
         if on:
             for y in (0.0, height - 3 * unit):
                 painter.fillRect(QtCore.QRectF(left, y, right - left, 3 * unit), colour)
@@ -233,8 +235,9 @@ class Waveform(QtWidgets.QWidget):
         words = f"LOOP {loop[1] - loop[0]:.2f} s" if on else f"loop {loop[1] - loop[0]:.2f} s off"
         painter.setFont(font(14 * unit, bold=True))
         wide = painter.fontMetrics().horizontalAdvance(words) + 12 * unit
-        x = max(left, 0.0) + 20 * unit
-        if min(right, self.width()) - x >= wide + 12 * unit:
+        # At its right end, away from the play head.
+        x = min(right, self.width()) - wide - 20 * unit
+        if x >= max(left, 0.0) + 20 * unit:
             box = QtCore.QRectF(x, height - 23 * unit, wide, 18 * unit)
             painter.setPen(QtCore.Qt.PenStyle.NoPen)
             painter.setBrush(INK)
@@ -257,15 +260,17 @@ class Waveform(QtWidgets.QWidget):
         least = (end - start) / max(1, self.width()) * 92 * unit
         step = next((each for each in STEPS if each >= least), STEPS[-1])
         painter.setFont(font(13 * unit))
-        base = self.height() - 5 * unit
+        base, wide = self.height() - 4 * unit, painter.fontMetrics().horizontalAdvance("0:00") / 4
+        veil = QtGui.QColor(GROUND)
+        veil.setAlpha(150)
         at = step * int(max(0.0, start) / step)
         while at <= min(end, self.song.duration):
             x = self.x_of(at)
             painter.fillRect(QtCore.QRectF(x, self.height() - 7 * unit, max(1.0, unit), 7 * unit), DIM)
             text = clock_text(at, 1 if step < 1 else 0)
-            for shift, colour in ((1.2 * unit, GROUND), (0.0, DIM)):
-                painter.setPen(colour)
-                painter.drawText(QtCore.QPointF(x + 4 * unit + shift, base + shift), text)
+            painter.fillRect(QtCore.QRectF(x + 2 * unit, self.height() - 16 * unit, wide * len(text) + 4 * unit, 16 * unit), veil)
+            painter.setPen(TEXT)
+            painter.drawText(QtCore.QPointF(x + 4 * unit, base), text)
             at += step
 
 
@@ -308,7 +313,6 @@ class WholeSong(Waveform):
         veil = QtGui.QColor(GROUND)
         veil.setAlpha(120)
         painter.fillRect(QtCore.QRectF(0, 0, self.x_of(self.place.now), self.height()), veil)
-        self._paint_scale(painter)
         self._paint_marks(painter)
 
 
@@ -370,7 +374,6 @@ class NearPart(Waveform):
         self._paint_pieces(painter)
         # The centre line, where a silent stretch shows nothing else.
         painter.fillRect(QtCore.QRectF(0, self.height() / 2, self.width(), max(1.0, self._unit)), LINE)
-        self._paint_scale(painter)
         self._paint_marks(painter)
 
     def _paint_pieces(self, painter: QtGui.QPainter) -> None:
@@ -392,28 +395,35 @@ class NearPart(Waveform):
 
 
 class ReadyBar(QtWidgets.QWidget):
-    """A thin bar along the song: how far the background pass has come, 0..1."""
+    """A bar along the song: how far the background pass has come, 0..1, and in `text` what is to be said of it."""
 
     def __init__(self) -> None:
         super().__init__()
         self.ready = 0.0
+        self.text = ""
         self._unit = 1.0
         self.setAttribute(QtCore.Qt.WidgetAttribute.WA_OpaquePaintEvent)
 
     def rescale(self, unit: float) -> None:
         """Draw at `unit` screen pixels per design pixel."""
         self._unit = unit
-        self.setFixedHeight(round(8 * unit))
+        self.setFixedHeight(round(22 * unit))
         self.update()
 
-    def hear(self, ready: float) -> None:
-        """Take how much is ready."""
+    def show_ready(self, ready: float, text: str) -> None:
+        """Show how much is ready, and say `text`."""
         ready = min(1.0, max(0.0, ready))
-        if ready != self.ready:
-            self.ready = ready
+        if (ready, text) != (self.ready, self.text):
+            self.ready, self.text = ready, text
             self.update()
 
     def paintEvent(self, event: QtGui.QPaintEvent) -> None:
         painter = QtGui.QPainter(self)
-        painter.fillRect(self.rect(), LINE)
-        painter.fillRect(QtCore.QRectF(0, 0, self.ready * self.width(), self.height()), GOOD)
+        unit, box = self._unit, QtCore.QRectF(self.rect())
+        done = QtCore.QRectF(0, 0, self.ready * self.width(), self.height())
+        painter.setFont(fitted_font(self.text, box.width() - 16 * unit, 16 * unit, least=11 * unit))
+        for part, ground, ink in ((box, RAISED, TEXT), (done, GOOD, INK)):
+            painter.setClipRect(part)
+            painter.fillRect(part, ground)
+            painter.setPen(ink)
+            painter.drawText(box.adjusted(8 * unit, 0, -8 * unit, 0), QtCore.Qt.AlignmentFlag.AlignVCenter, self.text)

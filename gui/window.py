@@ -123,6 +123,9 @@ class Window(QtWidgets.QWidget):
             self._views.addWidget(meter, row, 1)
             self._views.setRowStretch(row, 1)
         self._views.addWidget(self.attention, 2, 0, 1, 2)
+        self._views.addWidget(self.deck.strip, 3, 0, 1, 2)
+        self.deck.strip.hide()
+        self.pages.turned.connect(lambda page: self._show_strip())
         self._hands = QtWidgets.QVBoxLayout()
         self._hands.addWidget(self.mixes.crossfader, 1)
         self._hands.addWidget(self.bypass, 1)
@@ -285,6 +288,9 @@ class Window(QtWidgets.QWidget):
             strip.dim(self.bypass.lit)
         self.deck.show_audible([self.bypass.lit or strip.sounding for strip in self.strips])
 
+    def _show_strip(self) -> None:
+        self.deck.strip.setVisible(self.deck.present and self.pages.page != self.pages.index_of(self.deck))
+
     def _show_deck(self, there: bool) -> None:
         if there:
             self.pages.add("DECK", self.deck, "A file that is played, looped and jumped in.")
@@ -293,6 +299,7 @@ class Window(QtWidgets.QWidget):
                 self.pages.turn(self.pages.index_of(self.deck))
         else:
             self.pages.remove(self.deck)
+        self._show_strip()
         self._grid.setColumnStretch(1, DECK_VIEWS_SHARE if there else VIEWS_SHARE)
         page = f"F{FIRST_PAGE + self.pages.index_of(self.deck)}"
         self.help.rows = (*HELP, (page, "page of the deck"), *DECK_HELP) if there else HELP
