@@ -55,10 +55,10 @@ class DeckPage(QtWidgets.QWidget):
         self.ready = ReadyBar()
         self.strip = DeckStrip(self.song, self.place)
         self.play = Press("PLAY", QtGui.QColor(GOOD), "Enter", pixels=24)
-        self.loop_in = self._button("IN", "C", "Sets the loop's start to what is heard now. Key C.\n/deck/loop/in", "/deck/loop/in")
-        self.loop_out = self._button("OUT", "V", "Sets the loop's end to what is heard now, and loops. Key V.\n/deck/loop/out", "/deck/loop/out")
-        self.loop = Press("LOOP", NEUTRAL, "N", pixels=20)
-        self.hq = Press("HQ", QtGui.QColor(BLUE), "M", pixels=20)
+        self.loop_in = self._button("IN", ",", "Sets the loop's start to what is heard now. Key , (comma).\n/deck/loop/in", "/deck/loop/in")
+        self.loop_out = self._button("OUT", ".", "Sets the loop's end to what is heard now, and loops. Key . (full stop).\n/deck/loop/out", "/deck/loop/out")
+        self.loop = Press("LOOP", NEUTRAL, "M", pixels=20)
+        self.hq = Press("HQ", QtGui.QColor(BLUE), "Ctrl+H", pixels=20)
         self.load = Button("LOAD", NEUTRAL, "Ctrl+O", pixels=20)
         self.cues = [CueButton(number) for number in range(1, CUES + 1)]
         self.tempo = TempoFader()
@@ -74,8 +74,8 @@ class DeckPage(QtWidgets.QWidget):
         for wave in (self.whole, self.strip.whole):
             wave.setToolTip(WAVE_HELP.format(what="The whole song. Click or drag to go there.", more=""))
         self.play.setToolTip("Plays, or pauses; where the file has ended, from its start. Key Enter.\n/deck/play")
-        self.loop.setToolTip("Loops between the loop's ends, or plays on. Key N.\n/deck/loop/on")
-        self.hq.setToolTip("The best separator works ahead through the file, and its stems are heard as they become ready. Key M.\n/deck/hq")
+        self.loop.setToolTip("Loops between the loop's ends, or plays on. Key M.\n/deck/loop/on")
+        self.hq.setToolTip("The best separator works ahead through the file, and its stems are heard as they become ready. Key Ctrl+H.\n/deck/hq")
         self.load.setToolTip("Puts a file on the deck; one dropped on the window does the same. Key Ctrl+O.\n/deck/load")
         self.ready.setToolTip("How far the background pass has come, and how fast it is.\n/deck/hq/ready, /deck/hq/state, /deck/hq/speed")
         self.play.switched.connect(lambda on: self._tell("/deck/play", int(on)))
@@ -170,18 +170,18 @@ class DeckPage(QtWidgets.QWidget):
             self.cues[number - 1].act(anew=shift)
         elif control and key == Keys.Key_O:
             self.choose()
+        elif control and key == Keys.Key_H and not self.hq.isHidden():
+            self.hq.flip()
         elif control:
             return False
         elif key in (Keys.Key_Return, Keys.Key_Enter):
             self.play.flip()
-        elif key == Keys.Key_C:
+        elif key == Keys.Key_Comma:
             self._tell("/deck/loop/in")
-        elif key == Keys.Key_V:
+        elif key == Keys.Key_Period:
             self._tell("/deck/loop/out")
-        elif key == Keys.Key_N:
+        elif key == Keys.Key_M:
             self.loop.flip()
-        elif key == Keys.Key_M and not self.hq.isHidden():
-            self.hq.flip()
         elif key in (Keys.Key_Left, Keys.Key_Right) and not self.song.empty:
             way = -1 if key == Keys.Key_Left else 1
             self._seek(self.place.now + way * (FINE_SEEK if shift else SEEK), True)
@@ -300,6 +300,8 @@ class DeckPage(QtWidgets.QWidget):
 def hq_text(parts: dict[str, object]) -> str:
     """Return what is said of the background pass: how much is ready, how fast, and its own words."""
     said = []
+    if parts.get("state") == "off" and not parts.get("ready"):
+        return "high quality: off"
     if "ready" in parts:
         said.append(f"high quality {100 * float(parts['ready']):.0f} %")
     if float(parts.get("speed", 0.0)) > 0.0:

@@ -31,11 +31,12 @@ HELP = (
 DECK_HELP = (
     ("Enter", "deck: play, pause"),
     ("Ctrl + 1 – 8, pad", "hot cue: set, then jump;  Shift: set anew"),
-    ("C  V  N  M", "loop: start, end, on and off;  high quality"),
+    (",  .  M", "loop: start, end, on and off"),
     ("←  →", "seek 5 s;  Shift: half a second"),
     ("↑  ↓", "see less, or more, around the play head"),
     ("+  −  Backspace", "tempo by 1 %;  back to 100 %"),
     ("Ctrl + O", "load a file; or drop one on the window"),
+    ("Ctrl + H", "high quality in the background"),
 )
 
 _SHIFTED_DIGITS = {

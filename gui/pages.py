@@ -17,6 +17,8 @@ class Pages(QtWidgets.QWidget):
         super().__init__()
         self.tabs: list[Button] = []
         self._first = first
+        # Pages that there is nothing to see on.
+        self._left_out: set[int] = set()
         self._unit = 1.0
         self._row = QtWidgets.QHBoxLayout()
         self._stack = QtWidgets.QStackedLayout()
@@ -40,28 +42,19 @@ class Pages(QtWidgets.QWidget):
         self.tabs.append(tab)
         self._row.addWidget(tab, 1)
         self._stack.addWidget(widget)
-        self.rescale(self._unit)
 
-    def remove(self, widget: QtWidgets.QWidget) -> None:
-        """Take the page of `widget` away; where it is seen, the first page is instead."""
-        index = self._stack.indexOf(widget)
-        if index < 0:
+    def offer(self, index: int, offered: bool) -> None:
+        """Show the tab of page `index`, or hide it because there is nothing to see there."""
+        if (index in self._left_out) != offered:
             return
-        if index == self.page:
+        self._left_out ^= {index}
+        self.tabs[index].setVisible(offered)
+        if not offered and index == self.page:
             self.turn(0)
-        self._stack.removeWidget(widget)
-        widget.hide()
-        tab = self.tabs.pop(index)
-        self._row.removeWidget(tab)
-        tab.deleteLater()
-
-    def index_of(self, widget: QtWidgets.QWidget) -> int:
-        """Return which page `widget` is, from 0; -1 where it is none."""
-        return self._stack.indexOf(widget)
 
     def turn(self, index: int) -> None:
         """Show page `index`; nothing happens where there is none."""
-        if not 0 <= index < len(self.tabs):
+        if not 0 <= index < len(self.tabs) or index in self._left_out:
             return
         self._stack.setCurrentIndex(index)
         for number, tab in enumerate(self.tabs):

@@ -40,8 +40,10 @@ PAGES = (
     ("VIEW", "Spectra of what comes in and of what goes out."), ("STEMS", "Spectra of each stem."),
     ("MORPH", "A dot that moves the condition between the instruments."), ("MIXES", "Your own mixes, and the ends of the crossfader."),
     ("SETUP", "Latency mode, run, separator and block, with what they cost."),
+    ("DECK", "A file that is played, looped and jumped in."),
 )
 MORPH = 2
+DECK = [name for name, _ in PAGES].index("DECK")
 
 
 class Window(QtWidgets.QWidget):
@@ -109,14 +111,14 @@ class Window(QtWidgets.QWidget):
             column.setContentsMargins(0, 0, 0, 0)
         for spectrogram in self.spectrograms.values():
             self._view_column.addWidget(spectrogram, 1)
-        for (name, words), page in zip(PAGES, (view, stems, self.morph, self.mixes, self.choosers), strict=True):
+        for (name, words), page in zip(PAGES, (view, stems, self.morph, self.mixes, self.choosers, self.deck), strict=True):
             self.pages.add(name, page, words)
+        self.pages.offer(DECK, False)
         self.morph.moved.connect(lambda gains: self.client.send("/condition", *gains))
         self.choosers.say.connect(self._say)
         self.mixes.played.connect(self._play)
         self.deck.say.connect(lambda address, values: self.client.send(address, *values))
         self.deck.there.connect(self._show_deck)
-        self.deck.hide()
         self._views = QtWidgets.QGridLayout()
         self._views.addWidget(self.pages, 0, 0, 2, 1)
         for row, meter in enumerate(self.meters.values()):
@@ -289,20 +291,16 @@ class Window(QtWidgets.QWidget):
         self.deck.show_audible([self.bypass.lit or strip.sounding for strip in self.strips])
 
     def _show_strip(self) -> None:
-        self.deck.strip.setVisible(self.deck.present and self.pages.page != self.pages.index_of(self.deck))
+        self.deck.strip.setVisible(self.deck.present and self.pages.page != DECK)
 
     def _show_deck(self, there: bool) -> None:
-        if there:
-            self.pages.add("DECK", self.deck, "A file that is played, looped and jumped in.")
-            if self.deck_first:
-                self.deck_first = False
-                self.pages.turn(self.pages.index_of(self.deck))
-        else:
-            self.pages.remove(self.deck)
+        self.pages.offer(DECK, there)
+        if there and self.deck_first:
+            self.deck_first = False
+            self.pages.turn(DECK)
         self._show_strip()
         self._grid.setColumnStretch(1, DECK_VIEWS_SHARE if there else VIEWS_SHARE)
-        page = f"F{FIRST_PAGE + self.pages.index_of(self.deck)}"
-        self.help.rows = (*HELP, (page, "page of the deck"), *DECK_HELP) if there else HELP
+        self.help.rows = (*HELP, (f"F{FIRST_PAGE + DECK}", "page of the deck"), *DECK_HELP) if there else HELP
 
     def _show_answering(self, answering: bool) -> None:
         self.status.show_answering(answering)

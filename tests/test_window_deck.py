@@ -17,10 +17,11 @@ from pyqtgraph.Qt import QtCore, QtGui, QtTest, QtWidgets
 from gui import deckpage
 from gui.client import Client
 from gui.clocktext import clock_text
-from gui.keys import DECK_HELP
+from gui.keys import DECK_HELP, FIRST_PAGE
 from gui.palette import CUE_COLOURS, TEXT, stem_colours
 from gui.playposition import JUMP, SETTLE, PlayPosition
 from gui.song import PLACES, UNKNOWN, Song
+from gui.window import DECK as DECK_PAGE
 from gui.window import Window
 from tests.fake_host import STEMS, FakeHost
 
@@ -78,6 +79,10 @@ def drag(wave, start, end, modifier=Modifier.NoModifier):
     mouse(wave, QtCore.QEvent.Type.MouseButtonRelease, end, modifier)
 
 
+def tab_of(window):
+    return window.pages.tabs[DECK_PAGE]
+
+
 def deck_orders(host):
     return [(address, values) for address, values in host.heard if address.startswith("/deck/")]
 
@@ -92,11 +97,11 @@ def colour_at(wave, seconds, height):
 
 
 def test_the_page_is_there_where_the_host_has_a_deck_and_is_turned_to(window):
-    assert [tab.text() for tab in window.pages.tabs][-1] == "DECK"
+    assert tab_of(window).isVisible() and tab_of(window).lit
     assert window.deck.isVisible()
     assert window.deck.head.title == "Night Drive"
     assert window.deck.head.times == ("0:50.0", "−2:30.0")
-    assert any("F7" in keys for keys, _ in window.help.rows) and set(DECK_HELP) <= set(window.help.rows)
+    assert any(f"F{FIRST_PAGE + DECK_PAGE}" == keys for keys, _ in window.help.rows) and set(DECK_HELP) <= set(window.help.rows)
 
 
 @pytest.mark.parametrize("state", [None, ("off",)])
@@ -106,9 +111,9 @@ def test_without_a_deck_there_is_no_page_and_its_keys_do_nothing(qtbot, tmp_path
         host.state |= DECK | {"/deck/state": state}
     made = open_window(qtbot, host, tmp_path)
     qtbot.waitUntil(lambda: len(made.presets) == 8)
-    assert "DECK" not in [tab.text() for tab in made.pages.tabs]
+    assert not tab_of(made).isVisible()
     assert not made.deck.isVisible() and not made.deck.strip.isVisible()
-    for key in (Key.Key_Return, Key.Key_C, Key.Key_V, Key.Key_N, Key.Key_Left):
+    for key in (Key.Key_Return, Key.Key_Comma, Key.Key_Period, Key.Key_M, Key.Key_Left):
         qtbot.keyClick(made, key)
     qtbot.wait(50)
     assert not deck_orders(host)
@@ -118,10 +123,12 @@ def test_without_a_deck_there_is_no_page_and_its_keys_do_nothing(qtbot, tmp_path
 def test_the_page_goes_with_the_deck_and_comes_back(qtbot, host, window):
     host.put("/deck/state", "off")
     qtbot.waitUntil(lambda: not window.deck.isVisible())
-    assert window.pages.page == 0 and len(window.pages.tabs) == 5
+    assert window.pages.page == 0 and not tab_of(window).isVisible()
+    qtbot.keyClick(window, Key(int(Key.Key_F1) + FIRST_PAGE + DECK_PAGE - 1))
+    assert window.pages.page == 0
     host.put("/deck/state", "empty")
-    qtbot.waitUntil(lambda: len(window.pages.tabs) == 6)
-    qtbot.keyClick(window, Key.Key_F7)
+    qtbot.waitUntil(lambda: tab_of(window).isVisible())
+    qtbot.keyClick(window, Key(int(Key.Key_F1) + FIRST_PAGE + DECK_PAGE - 1))
     assert window.deck.isVisible()
 
 
@@ -153,8 +160,8 @@ def test_keys_play_the_deck(qtbot, host, window):
     host.state["/deck/cue/2/at"] = (20.0,)
     qtbot.waitUntil(lambda: window.deck.cues[1].at == 20.0)
     for key, modifier in (
-        (Key.Key_Return, Modifier.NoModifier), (Key.Key_C, Modifier.NoModifier), (Key.Key_V, Modifier.NoModifier),
-        (Key.Key_N, Modifier.NoModifier), (Key.Key_1, control), (Key.Key_2, pad), (Key.Key_At, control | shift),
+        (Key.Key_Return, Modifier.NoModifier), (Key.Key_Comma, Modifier.NoModifier), (Key.Key_Period, Modifier.NoModifier),
+        (Key.Key_M, Modifier.NoModifier), (Key.Key_1, control), (Key.Key_2, pad), (Key.Key_At, control | shift),
         (Key.Key_Right, Modifier.NoModifier),
     ):
         qtbot.keyClick(window, key, modifier)
