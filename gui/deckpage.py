@@ -20,7 +20,7 @@ from gui.song import CUES, Song, loop_of
 from gui.tempofader import STEP, TempoFader
 from gui.waveform import ZOOM, NearPart, ReadyBar, WholeSong
 
-FRAME = 1000 // 60
+FRAME = 1000 // 50
 SEEK, FINE_SEEK = 5.0, 0.5
 WAVE_HELP = (
     "{what} Shift and drag draws a loop; its corners move its ends; a cue's flag jumps there. Colours: what each stem does there; grey: "
