@@ -21,7 +21,6 @@ EXTRA = 'pip install -e ".[gui]"'
 SHOT_WAIT = 15.0
 SHOT_SETTLE = 1.0
 PAGES = ("view", "stems", "morph", "mixes", "setup")
-DECK = "deck"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -37,7 +36,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--size", type=_size, default=(1280, 720), metavar="WxH",
                         help="size of the window in pixels, 1024x640 or more (default: 1280x720)")
     parser.add_argument("--full-screen", action="store_true", help="fill the screen")
-    parser.add_argument("--page", choices=(*PAGES, DECK), help="page to begin with (default: deck where the host has one, else view)")
+    parser.add_argument("--page", choices=(*PAGES, "deck"), help="page to begin with (default: deck where the host has one, else view)")
     parser.add_argument("--screenshot", metavar="FILE",
                         help="wait for the host and a second of telemetry, save a picture as FILE (png) and leave; "
                              "needs no display")

@@ -136,10 +136,8 @@ class DeckPage(QtWidgets.QWidget):
         """Draw stems that are not `heard` dark."""
         self.song.hear(heard)
 
-    def hear(self, address: str, values: tuple) -> bool:
-        """Take a message of the host if it is the deck's; return whether it was."""
-        if not address.startswith("/deck/"):
-            return False
+    def hear(self, address: str, values: tuple) -> None:
+        """Take a message of the host from below /deck; what the page does not know is ignored."""
         parts = address.split("/")[2:]
         if len(parts) == 3 and parts[0] == "cue" and parts[2] == "at":
             self._hear_cue(int(parts[1]), float(values[0]))
@@ -147,7 +145,6 @@ class DeckPage(QtWidgets.QWidget):
             self._hear_hq("/".join(parts[1:]), values[0])
         elif (take := self._takers().get("/".join(parts))) is not None:
             take(*values)
-        return True
 
     def tick(self) -> None:
         """Go on with the song, and send what a hand has moved."""

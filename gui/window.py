@@ -40,10 +40,8 @@ PAGES = (
     ("VIEW", "Spectra of what comes in and of what goes out."), ("STEMS", "Spectra of each stem."),
     ("MORPH", "A dot that moves the condition between the instruments."), ("MIXES", "Your own mixes, and the ends of the crossfader."),
     ("SETUP", "Latency mode, run, separator and block, with what they cost."),
-    ("DECK", "A file that is played, looped and jumped in."),
 )
 MORPH = 2
-DECK = [name for name, _ in PAGES].index("DECK")
 
 
 class Window(QtWidgets.QWidget):
@@ -65,18 +63,18 @@ class Window(QtWidgets.QWidget):
         self.attention = Attention("the condition", "/telemetry/attention", NEUTRAL, height=26, title="attention")
         self.meters = {"input": Meter(NEUTRAL, "IN"), "output": Meter(NEUTRAL, "OUT")}
         self.waterfalls: dict[str, Spectrogram] = {}
+        self.deck = DeckPage()
         self.morph = MorphPad()
         self.choosers = Choosers()
         self.mixes = MixPage(Shelf(mixes_file() if mixes is None else mixes, self.status.tell), self._present)
-        self.deck = DeckPage()
         self.pages = Pages(FIRST_PAGE)
         self.help = Help(self)
-        # Whether the page of the deck is turned to when a deck is first heard of.
-        self.deck_first = True
-        self._veil = DropVeil(self)
         self._preset = ""
         self._momentary = False
         self._unit = 1.0
+        # Whether the page of the deck is turned to when a deck is first heard of.
+        self.deck_first = True
+        self._veil = DropVeil(self)
         self._build()
         client.received.connect(self._hear)
         client.answering.connect(self._show_answering)
@@ -111,12 +109,14 @@ class Window(QtWidgets.QWidget):
             column.setContentsMargins(0, 0, 0, 0)
         for spectrogram in self.spectrograms.values():
             self._view_column.addWidget(spectrogram, 1)
-        for (name, words), page in zip(PAGES, (view, stems, self.morph, self.mixes, self.choosers, self.deck), strict=True):
+        for (name, words), page in zip(PAGES, (view, stems, self.morph, self.mixes, self.choosers), strict=True):
             self.pages.add(name, page, words)
-        self.pages.offer(DECK, False)
         self.morph.moved.connect(lambda gains: self.client.send("/condition", *gains))
         self.choosers.say.connect(self._say)
         self.mixes.played.connect(self._play)
+        self.deck_page = len(self.pages.tabs)
+        self.pages.add("DECK", self.deck, "A file that is played, looped and jumped in.")
+        self.pages.offer(self.deck_page, False)
         self.deck.say.connect(lambda address, values: self.client.send(address, *values))
         self.deck.there.connect(self._show_deck)
         self._views = QtWidgets.QGridLayout()
@@ -210,8 +210,6 @@ class Window(QtWidgets.QWidget):
 
     def _take(self, address: str, values: tuple) -> None:
         self.choosers.hear(address, values)
-        if self.deck.hear(address, values):
-            return
         if self.status.hear(address, values):
             if address == "/run":
                 self._show_run()
@@ -229,6 +227,8 @@ class Window(QtWidgets.QWidget):
         elif address.startswith("/telemetry/spectrum/"):
             name = address.removeprefix("/telemetry/spectrum/")
             (self.spectrograms.get(name) or self.waterfalls[name]).hear(values[0])
+        elif address.startswith("/deck/"):
+            self.deck.hear(address, values)
         elif address == "/condition":
             self.morph.hear(values)
         elif address == "/attention":
@@ -291,16 +291,16 @@ class Window(QtWidgets.QWidget):
         self.deck.show_audible([self.bypass.lit or strip.sounding for strip in self.strips])
 
     def _show_strip(self) -> None:
-        self.deck.strip.setVisible(self.deck.present and self.pages.page != DECK)
+        self.deck.strip.setVisible(self.deck.present and self.pages.page != self.deck_page)
 
     def _show_deck(self, there: bool) -> None:
-        self.pages.offer(DECK, there)
+        self.pages.offer(self.deck_page, there)
         if there and self.deck_first:
             self.deck_first = False
-            self.pages.turn(DECK)
+            self.pages.turn(self.deck_page)
         self._show_strip()
         self._grid.setColumnStretch(1, DECK_VIEWS_SHARE if there else VIEWS_SHARE)
-        self.help.rows = (*HELP, (f"F{FIRST_PAGE + DECK}", "page of the deck"), *DECK_HELP) if there else HELP
+        self.help.rows = (*HELP, (f"F{FIRST_PAGE + self.deck_page}", "page of the deck"), *DECK_HELP) if there else HELP
 
     def _show_answering(self, answering: bool) -> None:
         self.status.show_answering(answering)
@@ -313,7 +313,8 @@ class Window(QtWidgets.QWidget):
 
     def _tick(self) -> None:
         now = time.monotonic()
-        for part in (self.bypass, self.status, self.morph, self.choosers, self.deck):
+        self.deck.tick()
+        for part in (self.bypass, self.status, self.morph, self.choosers):
             part.tick()
         for part in (*self.strips, self.remainder, self.wet, *self.meters.values(), *self.spectrograms.values(),
                      *self.waterfalls.values()):
@@ -321,6 +322,8 @@ class Window(QtWidgets.QWidget):
 
     def _rescale(self) -> None:
         self._unit = unit = min(self.width() / DESIGN[0], self.height() / DESIGN[1])
+        for part in (self.deck, self._veil):
+            part.rescale(unit)
         edge, gap = round(14 * unit), round(10 * unit)
         self._grid.setContentsMargins(edge, edge, edge, edge)
         self._grid.setSpacing(gap)
@@ -334,7 +337,7 @@ class Window(QtWidgets.QWidget):
         QtWidgets.QToolTip.setFont(font(16 * unit))
         for part in (self.status, self._waiting, self.bypass, self.attention, *self.strips, self.remainder, self.wet, *self.presets,
                      *self.meters.values(), *self.spectrograms.values(), *self.waterfalls.values(), self.pages, self.morph, self.choosers,
-                     self.mixes, self.deck, self.help, self._veil):
+                     self.mixes, self.help):
             part.rescale(unit)
 
     def resizeEvent(self, event: QtGui.QResizeEvent) -> None:

@@ -21,7 +21,6 @@ from gui.keys import DECK_HELP, FIRST_PAGE
 from gui.palette import CUE_COLOURS, TEXT, stem_colours
 from gui.playposition import JUMP, SETTLE, PlayPosition
 from gui.song import PLACES, UNKNOWN, Song
-from gui.window import DECK as DECK_PAGE
 from gui.window import Window
 from tests.fake_host import STEMS, FakeHost
 
@@ -80,7 +79,7 @@ def drag(wave, start, end, modifier=Modifier.NoModifier):
 
 
 def tab_of(window):
-    return window.pages.tabs[DECK_PAGE]
+    return window.pages.tabs[window.deck_page]
 
 
 def deck_orders(host):
@@ -101,7 +100,7 @@ def test_the_page_is_there_where_the_host_has_a_deck_and_is_turned_to(window):
     assert window.deck.isVisible()
     assert window.deck.head.title == "Night Drive"
     assert window.deck.head.times == ("0:50.0", "−2:30.0")
-    assert any(f"F{FIRST_PAGE + DECK_PAGE}" == keys for keys, _ in window.help.rows) and set(DECK_HELP) <= set(window.help.rows)
+    assert any(f"F{FIRST_PAGE + window.deck_page}" == keys for keys, _ in window.help.rows) and set(DECK_HELP) <= set(window.help.rows)
 
 
 @pytest.mark.parametrize("state", [None, ("off",)])
@@ -124,11 +123,11 @@ def test_the_page_goes_with_the_deck_and_comes_back(qtbot, host, window):
     host.put("/deck/state", "off")
     qtbot.waitUntil(lambda: not window.deck.isVisible())
     assert window.pages.page == 0 and not tab_of(window).isVisible()
-    qtbot.keyClick(window, Key(int(Key.Key_F1) + FIRST_PAGE + DECK_PAGE - 1))
+    qtbot.keyClick(window, Key(int(Key.Key_F1) + FIRST_PAGE + window.deck_page - 1))
     assert window.pages.page == 0
     host.put("/deck/state", "empty")
     qtbot.waitUntil(lambda: tab_of(window).isVisible())
-    qtbot.keyClick(window, Key(int(Key.Key_F1) + FIRST_PAGE + DECK_PAGE - 1))
+    qtbot.keyClick(window, Key(int(Key.Key_F1) + FIRST_PAGE + window.deck_page - 1))
     assert window.deck.isVisible()
 
 
