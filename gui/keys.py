@@ -31,7 +31,7 @@ HELP = (
 DECK_HELP = (
     ("Enter", "deck: play, pause"),
     ("Ctrl + 1 – 8, pad", "hot cue: set, then jump;  Shift: set anew"),
-    (",  .  M", "loop: start, end, on and off"),
+    ("comma  period  M", "loop: start, end, on and off"),
     ("←  →", "seek 5 s;  Shift: half a second"),
     ("↑  ↓", "see less, or more, around the play head"),
     ("+  −  Backspace", "tempo by 1 %;  back to 100 %"),
