@@ -175,6 +175,7 @@ class Window(QtWidgets.QWidget):
         self._show_audible()
 
     def _rebuild_stem_views(self, stems: Sequence[str], colours: Sequence[QtGui.QColor]) -> None:
+        self.deck.expect(colours)
         for waterfall in self.waterfalls.values():
             self._stem_column.removeWidget(waterfall)
             waterfall.deleteLater()
@@ -183,7 +184,6 @@ class Window(QtWidgets.QWidget):
             waterfall.setToolTip(f"Spectrum of {stem}, ten seconds.\n/telemetry/spectrum/{stem}")
             self._stem_column.addWidget(waterfall, 1)
         self.morph.expect(tuple(stems), list(colours))
-        self.deck.expect(colours)
 
     def _rebuild_presets(self, names: Sequence[str]) -> None:
         for button in self.presets:
@@ -313,12 +313,12 @@ class Window(QtWidgets.QWidget):
 
     def _tick(self) -> None:
         now = time.monotonic()
-        self.deck.tick()
         for part in (self.bypass, self.status, self.morph, self.choosers):
             part.tick()
         for part in (*self.strips, self.remainder, self.wet, *self.meters.values(), *self.spectrograms.values(),
                      *self.waterfalls.values()):
             part.tick(now)
+        self.deck.tick()
 
     def _rescale(self) -> None:
         self._unit = unit = min(self.width() / DESIGN[0], self.height() / DESIGN[1])
