@@ -36,7 +36,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--size", type=_size, default=(1280, 720), metavar="WxH",
                         help="size of the window in pixels, 1024x640 or more (default: 1280x720)")
     parser.add_argument("--full-screen", action="store_true", help="fill the screen")
-    parser.add_argument("--page", choices=PAGES, default="view", help="page to begin with")
+    parser.add_argument("--page", choices=(*PAGES, "deck"), help="page to begin with (default: deck where the host has one, else view)")
     parser.add_argument("--screenshot", metavar="FILE",
                         help="wait for the host and a second of telemetry, save a picture as FILE (png) and leave; "
                              "needs no display")
@@ -133,7 +133,9 @@ def main(argv: list[str] | None = None) -> int:
         return 1
     window = Window(client)
     window.resize(*options.size)
-    window.pages.turn(PAGES.index(options.page))
+    if options.page in PAGES:
+        window.deck_first = False
+        window.pages.turn(PAGES.index(options.page))
     if options.screenshot:
         return _shoot(app, window, options.screenshot)
     signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -27,6 +27,17 @@ HELP = (
     ("F11", "full screen"),
     ("F1  ?", "these keys; any key closes them"),
 )
+# Where there is a deck.
+DECK_HELP = (
+    ("Enter", "deck: play, pause"),
+    ("Ctrl + 1 – 8, pad", "hot cue: set, then jump;  Shift: set anew"),
+    ("comma  period  M", "loop: start, end, on and off"),
+    ("←  →", "seek 5 s;  Shift: half a second"),
+    ("↑  ↓", "see less, or more, around the play head"),
+    ("+  −  Backspace", "tempo by 1 %;  back to 100 %"),
+    ("Ctrl + O", "load a file; or drop one on the window"),
+    ("Ctrl + H", "high quality in the background"),
+)
 
 _SHIFTED_DIGITS = {
     Keys.Key_Exclam: 1, Keys.Key_At: 2, Keys.Key_NumberSign: 3, Keys.Key_Dollar: 4, Keys.Key_Percent: 5,

@@ -17,6 +17,8 @@ class Pages(QtWidgets.QWidget):
         super().__init__()
         self.tabs: list[Button] = []
         self._first = first
+        # Pages that there is nothing to see on.
+        self._left_out: set[int] = set()
         self._unit = 1.0
         self._row = QtWidgets.QHBoxLayout()
         self._stack = QtWidgets.QStackedLayout()
@@ -41,9 +43,18 @@ class Pages(QtWidgets.QWidget):
         self._row.addWidget(tab, 1)
         self._stack.addWidget(widget)
 
+    def offer(self, index: int, offered: bool) -> None:
+        """Show the tab of page `index`, or hide it because there is nothing to see there."""
+        if (index in self._left_out) != offered:
+            return
+        self._left_out ^= {index}
+        self.tabs[index].setVisible(offered)
+        if not offered and index == self.page:
+            self.turn(0)
+
     def turn(self, index: int) -> None:
         """Show page `index`; nothing happens where there is none."""
-        if not 0 <= index < len(self.tabs):
+        if not 0 <= index < len(self.tabs) or index in self._left_out:
             return
         self._stack.setCurrentIndex(index)
         for number, tab in enumerate(self.tabs):

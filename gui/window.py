@@ -13,8 +13,10 @@ from gui.attention import Attention
 from gui.button import Button, Latch
 from gui.choosers import Choosers
 from gui.client import Client
+from gui.deckpage import DeckPage
+from gui.filechooser import DropVeil, dropped_file
 from gui.help import Help
-from gui.keys import FIRST_PAGE, MUTE_KEYS, SOLO_KEYS, Keys, digit, place
+from gui.keys import DECK_HELP, FIRST_PAGE, HELP, MUTE_KEYS, SOLO_KEYS, Keys, digit, place
 from gui.law import UNITY, linear, position
 from gui.meter import Meter
 from gui.mixes import Shelf, mixes_file
@@ -31,6 +33,8 @@ DESIGN = (1280.0, 720.0)
 LEAST = (1024, 640)
 ROW = 5
 STRIPS_SHARE, EXTRA_SHARE, VIEWS_SHARE = 16, 5, 8
+# With a deck, which needs room.
+DECK_VIEWS_SHARE = 18
 
 PAGES = (
     ("VIEW", "Spectra of what comes in and of what goes out."), ("STEMS", "Spectra of each stem."),
@@ -59,6 +63,7 @@ class Window(QtWidgets.QWidget):
         self.attention = Attention("the condition", "/telemetry/attention", NEUTRAL, height=26, title="attention")
         self.meters = {"input": Meter(NEUTRAL, "IN"), "output": Meter(NEUTRAL, "OUT")}
         self.waterfalls: dict[str, Spectrogram] = {}
+        self.deck = DeckPage()
         self.morph = MorphPad()
         self.choosers = Choosers()
         self.mixes = MixPage(Shelf(mixes_file() if mixes is None else mixes, self.status.tell), self._present)
@@ -67,6 +72,9 @@ class Window(QtWidgets.QWidget):
         self._preset = ""
         self._momentary = False
         self._unit = 1.0
+        # Whether the page of the deck is turned to when a deck is first heard of.
+        self.deck_first = True
+        self._veil = DropVeil(self)
         self._build()
         client.received.connect(self._hear)
         client.answering.connect(self._show_answering)
@@ -79,6 +87,7 @@ class Window(QtWidgets.QWidget):
         self.setMinimumSize(*LEAST)
         self.setAutoFillBackground(True)
         self.setFocusPolicy(QtCore.Qt.FocusPolicy.StrongFocus)
+        self.setAcceptDrops(True)
         colours = QtGui.QPalette()
         colours.setColor(QtGui.QPalette.ColorRole.Window, GROUND)
         colours.setColor(QtGui.QPalette.ColorRole.ToolTipBase, RAISED)
@@ -105,12 +114,20 @@ class Window(QtWidgets.QWidget):
         self.morph.moved.connect(lambda gains: self.client.send("/condition", *gains))
         self.choosers.say.connect(self._say)
         self.mixes.played.connect(self._play)
+        self.deck_page = len(self.pages.tabs)
+        self.pages.add("DECK", self.deck, "A file that is played, looped and jumped in.")
+        self.pages.offer(self.deck_page, False)
+        self.deck.say.connect(lambda address, values: self.client.send(address, *values))
+        self.deck.there.connect(self._show_deck)
         self._views = QtWidgets.QGridLayout()
         self._views.addWidget(self.pages, 0, 0, 2, 1)
         for row, meter in enumerate(self.meters.values()):
             self._views.addWidget(meter, row, 1)
             self._views.setRowStretch(row, 1)
         self._views.addWidget(self.attention, 2, 0, 1, 2)
+        self._views.addWidget(self.deck.strip, 3, 0, 1, 2)
+        self.deck.strip.hide()
+        self.pages.turned.connect(lambda page: self._show_strip())
         self._hands = QtWidgets.QVBoxLayout()
         self._hands.addWidget(self.mixes.crossfader, 1)
         self._hands.addWidget(self.bypass, 1)
@@ -158,6 +175,7 @@ class Window(QtWidgets.QWidget):
         self._show_audible()
 
     def _rebuild_stem_views(self, stems: Sequence[str], colours: Sequence[QtGui.QColor]) -> None:
+        self.deck.expect(colours)
         for waterfall in self.waterfalls.values():
             self._stem_column.removeWidget(waterfall)
             waterfall.deleteLater()
@@ -209,6 +227,8 @@ class Window(QtWidgets.QWidget):
         elif address.startswith("/telemetry/spectrum/"):
             name = address.removeprefix("/telemetry/spectrum/")
             (self.spectrograms.get(name) or self.waterfalls[name]).hear(values[0])
+        elif address.startswith("/deck/"):
+            self.deck.hear(address, values)
         elif address == "/condition":
             self.morph.hear(values)
         elif address == "/attention":
@@ -268,6 +288,19 @@ class Window(QtWidgets.QWidget):
             strip.silence(soloed and not strip.solo.lit)
         for strip in (*self.strips, self.remainder, self.wet):
             strip.dim(self.bypass.lit)
+        self.deck.show_audible([self.bypass.lit or strip.sounding for strip in self.strips])
+
+    def _show_strip(self) -> None:
+        self.deck.strip.setVisible(self.deck.present and self.pages.page != self.deck_page)
+
+    def _show_deck(self, there: bool) -> None:
+        self.pages.offer(self.deck_page, there)
+        if there and self.deck_first:
+            self.deck_first = False
+            self.pages.turn(self.deck_page)
+        self._show_strip()
+        self._grid.setColumnStretch(1, DECK_VIEWS_SHARE if there else VIEWS_SHARE)
+        self.help.rows = (*HELP, (f"F{FIRST_PAGE + self.deck_page}", "page of the deck"), *DECK_HELP) if there else HELP
 
     def _show_answering(self, answering: bool) -> None:
         self.status.show_answering(answering)
@@ -285,9 +318,12 @@ class Window(QtWidgets.QWidget):
         for part in (*self.strips, self.remainder, self.wet, *self.meters.values(), *self.spectrograms.values(),
                      *self.waterfalls.values()):
             part.tick(now)
+        self.deck.tick()
 
     def _rescale(self) -> None:
         self._unit = unit = min(self.width() / DESIGN[0], self.height() / DESIGN[1])
+        for part in (self.deck, self._veil):
+            part.rescale(unit)
         edge, gap = round(14 * unit), round(10 * unit)
         self._grid.setContentsMargins(edge, edge, edge, edge)
         self._grid.setSpacing(gap)
@@ -308,6 +344,25 @@ class Window(QtWidgets.QWidget):
         super().resizeEvent(event)
         self._rescale()
 
+    def dragEnterEvent(self, event: QtGui.QDragEnterEvent) -> None:
+        if path := dropped_file(event.mimeData()):
+            event.acceptProposedAction()
+            self._veil.show_words(f"Load {Path(path).name}" if self.deck.present else "This host has no deck")
+
+    def dragLeaveEvent(self, event: QtGui.QDragLeaveEvent) -> None:
+        self._veil.hide()
+
+    def dropEvent(self, event: QtGui.QDropEvent) -> None:
+        self._veil.hide()
+        path = dropped_file(event.mimeData())
+        if not path:
+            return
+        event.acceptProposedAction()
+        if self.deck.present:
+            self.deck.load_file(path)
+        else:
+            self.status.tell("this host has no deck to put a file on: start it with run_live.py --deck; nothing was changed")
+
     def closeEvent(self, event: QtGui.QCloseEvent) -> None:
         self._frame.stop()
         self.client.close()
@@ -322,6 +377,8 @@ class Window(QtWidgets.QWidget):
         shift = bool(event.modifiers() & QtCore.Qt.KeyboardModifier.ShiftModifier)
         key, number = event.key(), digit(event)
         solo, mute = self._strip_on(event, SOLO_KEYS), self._strip_on(event, MUTE_KEYS)
+        if self.deck.present and self.deck.key(event):
+            return
         if event.modifiers() == QtCore.Qt.KeyboardModifier.ControlModifier and key == Keys.Key_S:
             self.mixes.store()
         elif event.modifiers() & (QtCore.Qt.KeyboardModifier.ControlModifier | QtCore.Qt.KeyboardModifier.AltModifier

@@ -404,12 +404,14 @@ def _deck() -> tuple[Control, ...]:
                     f"/deck/cue/{cue}/set", "action", "f", f"sets hot cue {cue} there; without a time, to what is heard now",
                     optional=True, **seconds,
                 ),
+                Control(f"/deck/cue/{cue}/clear", "action", "", f"forgets hot cue {cue}"),
                 Control(f"/deck/cue/{cue}/at", "info", "f", f"where hot cue {cue} is; -1: not set", unit="s", default=(-1.0,)),
             )
         ),
         Control("/deck/position", "info", "f", "what is heard of the file now", unit="s", default=(0.0,)),
         Control("/deck/duration", "info", "f", "length of the file", unit="s", default=(0.0,)),
         Control("/deck/overview", "info", "b", "peaks of the file from start to end, a byte a column, 255 for full scale"),
+        Control("/deck/overview/fine", "info", "b", "the same in eight times as many columns"),
         Control("/deck/title", "info", "s", "name of the file", default=("",)),
         Control(
             "/deck/state", "info", "s", "off, empty, loading, playing, paused, ended, or failed: and why", default=("off",)

@@ -209,6 +209,7 @@ class Host:
             return
         if isinstance(news, Peaks):
             self.state.set_info("/deck/overview", news.columns)
+            self.state.set_info("/deck/overview/fine", news.fine)
             return
         if isinstance(news, DeckNews):
             if self.preparer is not None:

@@ -154,7 +154,7 @@ def _serve(plan: Plan, pipe, name: str, comeback: bool = False) -> None:
 
     threading.Thread(target=receive, name="mixes", daemon=True).start()
     told: DeckNews | None = None
-    glance, shown = 0.0, b""
+    glance, shown = 0.0, Peaks(b"")
     # Looks at uneven intervals, so that no device keeps step with it, which would look like longer blocks.
     while not session.over and not stop.wait(random.uniform(0.5, 1.5) * _BEAT):
         changes.beat()
@@ -166,7 +166,7 @@ def _serve(plan: Plan, pipe, name: str, comeback: bool = False) -> None:
             if (now := session.deck.news()) != told:
                 pipe.send(told := now)
             if time.monotonic() >= glance and (seen := session.deck.overview()) != shown:
-                pipe.send(Peaks(shown := seen))
+                pipe.send(shown := seen)
                 glance = time.monotonic() + _GLANCE
     if (lost := session.lost) is not None and not stop.is_set():
         # Nothing is closed, because that may hang.
