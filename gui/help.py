@@ -37,7 +37,7 @@ class Help(QtWidgets.QWidget):
         veil.setAlpha(215)
         painter.fillRect(self.rect(), veil)
         unit = self._unit
-        line = 40 * unit
+        line = min(40 * unit, (self.height() - 24 * unit) / (len(HELP) + 1.9))
         size = QtCore.QSizeF(960 * unit, (len(HELP) + 1.9) * line)
         board = QtCore.QRectF(QtCore.QPointF((self.width() - size.width()) / 2, (self.height() - size.height()) / 2), size)
         painter.setPen(QtGui.QPen(LINE, 2 * unit))
