@@ -27,7 +27,7 @@ class Plan:
     mix: Mix
     latency: str | None = None
     run: Literal["single", "stems"] | None = None
-    device: str | int | tuple[str, str] | None = None
+    device: str | int | tuple[str | None, str | None] | None = None
     rate: int | None = None
     block: int | None = None
     channels: int = 2
@@ -51,6 +51,8 @@ class Plan:
     begin: float = 0.0
     # A deck as the source, in place of `source`, and what is on it.
     deck: Setup | None = None
+    # Whether a demo song that has been played out begins anew, for ever.
+    again: bool = False
 
     @property
     def lines(self) -> int | tuple[int, int]:
