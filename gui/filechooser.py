@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pyqtgraph.Qt import QtCore, QtGui, QtWidgets
 
 from gui.palette import DIM, FAINT, GROUND, INK, NEUTRAL, PANEL, RAISED, TEXT, font
@@ -26,7 +28,9 @@ def dropped_file(mime: QtCore.QMimeData) -> str:
 
 
 def _music() -> str:
-    return QtCore.QStandardPaths.writableLocation(QtCore.QStandardPaths.StandardLocation.MusicLocation)
+    places = QtCore.QStandardPaths.StandardLocation
+    found = QtCore.QStandardPaths.writableLocation(places.MusicLocation)
+    return found if Path(found).is_dir() else QtCore.QStandardPaths.writableLocation(places.HomeLocation)
 
 
 def _dark() -> QtGui.QPalette:
