@@ -157,7 +157,7 @@ class OutputPage(QtWidgets.QWidget):
         self._unit = 1.0
         self._body: QtWidgets.QWidget | None = None
         self._note = Caption("● after the fader     ○ before it: click once more")
-        self._cue_note = Caption("headphones: what a pair with “cue” hears; the master where nothing is lit")
+        self._cue_note = Caption("cue, for headphones: the master where nothing is lit")
         self._column = QtWidgets.QVBoxLayout(self)
         self._column.setContentsMargins(0, 0, 0, 0)
 
