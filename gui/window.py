@@ -82,6 +82,7 @@ class Window(QtWidgets.QWidget):
         self.welcome = Welcome(self)
         self._preset = ""
         self._momentary = False
+        self._handle: QtGui.QWindow | None = None
         self._unit = 1.0
         self._build()
         client.received.connect(self._hear)
@@ -347,6 +348,26 @@ class Window(QtWidgets.QWidget):
 
     def resizeEvent(self, event: QtGui.QResizeEvent) -> None:
         super().resizeEvent(event)
+        self._rescale()
+
+    def showEvent(self, event: QtGui.QShowEvent) -> None:
+        super().showEvent(event)
+        handle = self.windowHandle()
+        if handle is not None and handle is not self._handle:
+            self._handle = handle
+            handle.screenChanged.connect(self.fit)
+        self.fit(self.screen())
+
+    def fit(self, screen: QtGui.QScreen | None) -> None:
+        """Fit on `screen`: one that is scaled up may have less room than the window usually wants."""
+        if screen is None or QtGui.QGuiApplication.platformName() == "offscreen":
+            return
+        room = screen.availableSize()
+        self.setMinimumSize(min(LEAST[0], room.width()), min(LEAST[1], room.height()))
+        if not self.isFullScreen() and not self.isMaximized():
+            self.resize(self.size().boundedTo(room))
+        for spectrogram in (*self.spectrograms.values(), *self.waterfalls.values()):
+            spectrogram.sharpen()
         self._rescale()
 
     def closeEvent(self, event: QtGui.QCloseEvent) -> None:

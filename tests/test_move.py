@@ -16,7 +16,7 @@ from test_comeback import PLAN, STARTED, Process, View, telemetry, until
 from realtime import remote
 from realtime.changes import Notice
 from realtime.control import Refused
-from realtime.deck.orders import DeckNews, Setup
+from realtime.deck.orders import Setup
 from realtime.devicechoice import DeviceChoice
 from realtime.devicelist import described, look
 from realtime.devices.file import endless
@@ -198,7 +198,9 @@ def test_while_a_device_is_waited_for_another_is_waited_for_instead(lives):
 def test_devices_are_described_with_the_usual_ones_first():
     apis = [{"name": "API"}]
     device = {"hostapi": 0, "default_samplerate": 48000.0, "default_low_input_latency": 0.0058, "default_low_output_latency": 1e9}
-    devices = [device | {"name": name, "max_input_channels": i, "max_output_channels": o} for name, i, o in (("mic", 1, 0), ("box", 0, 2))]
+    named = (("mic", 1, 0), ("box", 0, 2), ("PortAudio-01", 2, 2))
+    devices = [device | {"name": name, "max_input_channels": i, "max_output_channels": o} for name, i, o in named]
+    # The third is this host itself, as a JACK server shows it.
     first, second = described(devices, apis, (-1, 1))
     assert (first["name"], first["out"], first["usual"]) == ("box, API", 2, ["out"])
     assert second == {"name": "mic, API", "in": 1, "out": 0, "rate": 48000, "in_ms": 5.8, "out_ms": 0.0, "usual": []}
@@ -248,12 +250,13 @@ def wait_long(condition) -> None:
 
 def test_a_run_moves_and_stays_where_a_device_is_not():
     told = []
-    plan = Plan(SHIPPED / "identity.onnx", Mix((1.0,)), device="null", deck=Setup(), realtime=False)
+    plan = Plan(SHIPPED / "identity.onnx", Mix((1.0,)), device="null", deck=Setup(), realtime=False, automatic=False)
     engine = RemoteEngine(plan, tell=told.append, mix=lambda: plan.mix)
     try:
         assert engine.move(Move(device=("null", "null")))
-        wait_long(lambda: any(isinstance(news, Notice) for news in told))
-        assert [type(news) for news in told if not isinstance(news, DeckNews)][:2] == [Moved, Started], told
+        wait_long(lambda: any(isinstance(news, Started) for news in told))
+        # Others may be told of as well, by a machine that is too busy.
+        assert [type(news) for news in told if isinstance(news, Moved | Started)] == [Moved, Started]
         wait_long(lambda: (shown := engine.telemetry()) is not None and shown.hops > 0)
         wait_long(lambda: engine.move(Move(device=("no such device", "no such device"))))
         wait_long(lambda: any(isinstance(news, Notice) and news.text.endswith("; null goes on.") for news in told))
