@@ -82,7 +82,7 @@ class DevicePage(QtWidgets.QWidget):
         self._heard: dict[str, tuple] = {}
         self._notice = ""
         self._asked = self._asked_source = ""
-        self._looked = False
+        self._looked = self._found = False
         self._build()
 
     def _build(self) -> None:
@@ -151,17 +151,19 @@ class DevicePage(QtWidgets.QWidget):
     def hear(self, address: str, values: tuple) -> None:
         """Take a message of the host; those that are none of this page's are ignored."""
         if address == "/device/list":
-            self.devices = devices_of(str(values[0]))
+            self.devices, self._found = devices_of(str(values[0])), bool(values[0])
             for end, each in self.lists.items():
                 each.fill([device for device in self.devices if device.channels[end] > 0])
             self._mark()
         elif address in ("/device", "/source", "/telemetry/latency/ms", "/telemetry/load", "/rate"):
+            # Every subscription brings what is known already.
+            changed = self._heard.get(address) != values
             self._heard[address] = values
             if address == "/device":
-                self._asked = ""
+                self._asked = "" if changed else self._asked
                 self._mark()
             if address == "/source":
-                self._asked_source = ""
+                self._asked_source = "" if changed else self._asked_source
                 self._show_source()
             self._predict()
         elif address == "/notice" and any(values) and str(values[0]) != self._notice:
@@ -207,7 +209,8 @@ class DevicePage(QtWidgets.QWidget):
         load = self._heard.get("/telemetry/load", (None,))[0]
         ends = [self.lists[end].chosen or self.lists[end].playing for end, _ in ENDS]
         if added is None or not all(ends):
-            self.prediction.show_cells("choose an input and an output" if self.devices else "looking for devices…")
+            self.prediction.show_cells("choose an input and an output" if self.devices else "no sound device is at hand" if self._found
+                                       else "looking for devices…")
             return
         delays = [device.delay[end] for device, (end, _) in zip(ends, ENDS, strict=True)]
         words = f"about {added + sum(delays):.0f} ms: {added:.1f} added, {delays[0]:.1f} in, {delays[1]:.1f} out"

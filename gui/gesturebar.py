@@ -73,7 +73,7 @@ class GestureBar(QtWidgets.QWidget):
         self.chooser.clicked.connect(lambda: self._offer())
         self._row = QtWidgets.QHBoxLayout(self)
         self._row.setContentsMargins(0, 0, 0, 0)
-        for widget, share in ((self.record, 4), (self.play, 3), (self.loop, 3), (self.chooser, 4), (self.speed, 5)):
+        for widget, share in ((self.record, 4), (self.play, 3), (self.loop, 3), (self.chooser, 3), (self.speed, 4)):
             self._row.addWidget(widget, share)
 
     @property

@@ -44,10 +44,12 @@ class Notices:
         """Have `text` shown in its turn; what was said last is not said twice, but counted."""
         if self.log and (self.log[-1].text, self.log[-1].error) == (text, error):
             last = self.log[-1]
-            self.log[-1] = Said(text, error, self._wall(), last.times + 1)
-            # It stands anew where it had gone.
-            if self._shown is last or last not in self._waiting:
-                self._shown, self._since = self.log[-1], self._clock()
+            self.log[-1] = said = Said(text, error, self._wall(), last.times + 1)
+            if self._waiting:
+                self._waiting[-1] = said
+            else:
+                # It stands anew, also where it had gone.
+                self._shown, self._since = said, self._clock()
             return
         said = Said(text, error, self._wall())
         self.log.append(said)

@@ -95,8 +95,10 @@ class Pair(QtCore.QObject):
 
     say = QtCore.Signal(str, object)
 
-    def __init__(self, number: int, names: Sequence[str], colours: Sequence[QtGui.QColor], has_pre: set[str]) -> None:
-        super().__init__()
+    def __init__(
+        self, number: int, names: Sequence[str], colours: Sequence[QtGui.QColor], has_pre: set[str], parent: QtCore.QObject,
+    ) -> None:
+        super().__init__(parent)
         self.number, self.source = number, ""
         self.label = QtWidgets.QLabel(f"{2 * number - 1}–{2 * number}")
         self.label.setToolTip(f"Output pair {number}: channels {2 * number - 1} and {2 * number} of the device.\n/output/{number}/source")
@@ -157,7 +159,7 @@ class OutputPage(QtWidgets.QWidget):
         self._unit = 1.0
         self._body: QtWidgets.QWidget | None = None
         self._note = Caption("● after the fader     ○ before it: click once more")
-        self._cue_note = Caption("headphones: what a pair with “cue” hears; the master where nothing is lit")
+        self._cue_note = Caption("cue: the master where none is lit")
         self._column = QtWidgets.QVBoxLayout(self)
         self._column.setContentsMargins(0, 0, 0, 0)
 
@@ -208,7 +210,7 @@ class OutputPage(QtWidgets.QWidget):
             caption.rescale(unit)
         tall = round((36 if len(self.pairs) <= 8 else 28) * unit)
         for pair in self.pairs:
-            pair.label.setFont(font(17 * unit, bold=True))
+            pair.label.setFont(font(15 * unit, bold=True))
             pair.label.setFixedWidth(round(44 * unit))
             pair.gain.rescale(unit)
             pair.gain.setFixedHeight(tall)
@@ -232,8 +234,9 @@ class OutputPage(QtWidgets.QWidget):
                 item.widget().deleteLater()
         names, colours = self._columns()
         has_pre = {*self._stems, "remainder"}
-        self.pairs = [Pair(number, names, colours, has_pre) for number in range(1, self._count + 1)]
+        # What belongs to a pair goes with the body that shows it.
         self._body = QtWidgets.QWidget()
+        self.pairs = [Pair(number, names, colours, has_pre, self._body) for number in range(1, self._count + 1)]
         self._grid = QtWidgets.QGridLayout(self._body)
         self._grid.setContentsMargins(0, 0, 0, 0)
         ink = QtGui.QPalette()

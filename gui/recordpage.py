@@ -18,7 +18,7 @@ FORMATS = {
 }
 # Files are opened on the host's disk before it says that it records.
 PATIENCE = 2.0
-USUAL = "usual folder: LaSAFT Live in the music folder"
+USUAL = "usual: in the music folder"
 
 
 def clock_text(seconds: float) -> str:

@@ -113,25 +113,29 @@ class Slider(QtWidgets.QWidget):
         painter.fillPath(shape, WELL)
         painter.save()
         painter.setClipPath(shape)
+        # The value is written above the way of the cap, so that neither hides the other.
+        rail = QtCore.QRectF(frame.left(), frame.bottom() - 0.26 * frame.height(), frame.width(), 0.26 * frame.height())
         edge = frame.left() + self.value * frame.width()
-        painter.fillRect(QtCore.QRectF(frame.left(), frame.top(), edge - frame.left(), frame.height()), mixed(self._colour, PANEL, 0.38))
+        painter.fillRect(QtCore.QRectF(frame.left(), frame.top(), edge - frame.left(), frame.height()), mixed(self._colour, PANEL, 0.22))
+        painter.fillRect(QtCore.QRectF(rail.left(), rail.top(), edge - rail.left(), rail.height()), mixed(self._colour, PANEL, 0.75))
         home = frame.left() + self._home * frame.width()
-        painter.fillRect(QtCore.QRectF(home - 0.5 * unit, frame.top(), unit, frame.height()), FAINT)
-        painter.fillRect(QtCore.QRectF(edge - 1.5 * unit, frame.top(), 3 * unit, frame.height()), self._colour)
+        painter.fillRect(QtCore.QRectF(home - 0.75 * unit, rail.top(), 1.5 * unit, rail.height()), FAINT)
+        painter.fillRect(QtCore.QRectF(edge - 2 * unit, rail.top() - 2 * unit, 4 * unit, rail.height() + 2 * unit), TEXT)
         painter.restore()
         painter.setBrush(QtCore.Qt.BrushStyle.NoBrush)
         painter.setPen(QtGui.QPen(TEXT if self.echo.held or self.hasFocus() else LINE, 1.5 * unit))
         painter.drawPath(shape)
-        inner = frame.adjusted(9 * unit, 0, -9 * unit, 0)
+        inner = frame.adjusted(9 * unit, 0, -9 * unit, -0.22 * frame.height())
+        named = self.name and frame.width() > 130 * unit
         middle = QtCore.Qt.AlignmentFlag.AlignVCenter
-        if self.name:
+        if named:
             painter.setPen(DIM)
             painter.setFont(fitted_font(self.name, 0.45 * inner.width(), 15 * unit))
             painter.drawText(inner, QtCore.Qt.AlignmentFlag.AlignLeft | middle, self.name)
         painter.setPen(TEXT)
         words = self.text.replace("-", "−")
-        painter.setFont(fitted_font(words, 0.55 * inner.width() if self.name else inner.width(), 17 * unit, bold=True))
-        side = QtCore.Qt.AlignmentFlag.AlignRight if self.name else QtCore.Qt.AlignmentFlag.AlignHCenter
+        painter.setFont(fitted_font(words, 0.55 * inner.width() if named else inner.width(), 17 * unit, bold=True))
+        side = QtCore.Qt.AlignmentFlag.AlignRight if named else QtCore.Qt.AlignmentFlag.AlignHCenter
         painter.drawText(inner, side | middle, words)
 
     def _step(self, by: float) -> None:

@@ -87,6 +87,7 @@ class Window(QtWidgets.QWidget):
         self.welcome = Welcome(self)
         self._preset = ""
         self._momentary = False
+        self._handle: QtGui.QWindow | None = None
         self._unit = 1.0
         # Whether the page of the deck is turned to when a deck is first heard of.
         self.deck_first = True
@@ -403,6 +404,26 @@ class Window(QtWidgets.QWidget):
             self.deck.load_file(path)
         else:
             self.status.tell("this host has no deck to put a file on: start it with run_live.py --deck; nothing was changed")
+
+    def showEvent(self, event: QtGui.QShowEvent) -> None:
+        super().showEvent(event)
+        handle = self.windowHandle()
+        if handle is not None and handle is not self._handle:
+            self._handle = handle
+            handle.screenChanged.connect(self.fit)
+        self.fit(self.screen())
+
+    def fit(self, screen: QtGui.QScreen | None) -> None:
+        """Fit on `screen`: one that is scaled up may have less room than the window usually wants."""
+        if screen is None or QtGui.QGuiApplication.platformName() == "offscreen":
+            return
+        room = screen.availableSize()
+        self.setMinimumSize(min(LEAST[0], room.width()), min(LEAST[1], room.height()))
+        if not self.isFullScreen() and not self.isMaximized():
+            self.resize(self.size().boundedTo(room))
+        for spectrogram in (*self.spectrograms.values(), *self.waterfalls.values()):
+            spectrogram.sharpen()
+        self._rescale()
 
     def closeEvent(self, event: QtGui.QCloseEvent) -> None:
         self._frame.stop()

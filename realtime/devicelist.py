@@ -7,6 +7,7 @@ happen to control or to the process that plays. `python -m realtime.devicelist` 
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -16,6 +17,8 @@ from realtime.errors import HostError
 
 LONGEST_LOOK = 15.0
 LARGEST = 12000
+# How PortAudio calls itself on a JACK server, where this host is to be seen as well.
+OWN = re.compile(r"PortAudio(-\d+)?$")
 
 
 def look(command: Sequence[str] = (sys.executable, "-m", "realtime.devicelist")) -> str:
@@ -51,6 +54,8 @@ def described(devices: Sequence[dict], apis: Sequence[dict], default: Sequence[i
     """
     entries = []
     for index, device in enumerate(devices):
+        if OWN.match(device["name"]):
+            continue
         usual = [end for end, at in zip(("in", "out"), default, strict=True) if at == index]
         entries.append(
             {

@@ -46,7 +46,7 @@ MOST_HELD = 1024
 # No start of a device takes longer, but for one whose server goes meanwhile.
 _LONGEST_START = 60.0
 # No change of what runs takes longer.
-_LONGEST_ANSWER = 15.0
+_LONGEST_ANSWER = 30.0
 # What a process may take to finish, in seconds, before it is ended.
 _LONGEST_END = 10.0
 _log = logging.getLogger(__name__)
@@ -522,7 +522,9 @@ class RemoteEngine:
         try:
             self._carry_over(move)
         except HostError as problem:
-            self._tell(Notice(f"{str(problem).splitlines()[0].rstrip('.')}; {self.started.device} goes on."))
+            # Without the list of devices that may follow.
+            reason = str(problem).splitlines()[0].removesuffix("; choose one of these:").rstrip(".")
+            self._tell(Notice(f"{reason}; {self.started.device} goes on."))
         except (EOFError, OSError):
             # Of the one or the other process; what plays tells its own end.
             self._tell(Notice(f"what was to take over ended before it could; {self.started.device} goes on."))
