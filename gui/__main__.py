@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 EXTRA = 'pip install -e ".[gui]"'
 SHOT_WAIT = 15.0
 SHOT_SETTLE = 1.0
-PAGES = ("view", "stems", "morph", "mixes", "setup")
+PAGES = ("view", "stems", "morph", "mixes", "setup", "device", "rec", "out")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -30,7 +30,8 @@ def _parser() -> argparse.ArgumentParser:
                     "running host, over OSC. It may be opened twice, closed or moved to another machine while the "
                     "music plays.",
         epilog="keys: Q W E R solo while held, with Shift for good; A S D F mute, 0 clears both; 1-9 presets, Shift+1-9 your "
-               "own mixes; B bypass, Space bypass while held, Esc panic; F2-F6 pages, F11 full screen, F1 or ? all keys. The host is started with run_live.py.")
+               "own mixes; B bypass, Space bypass while held, Esc panic; F2-F9 pages, Ctrl+R records, F11 full screen, "
+               "F1 or ? all keys. The host is started with run_live.py.")
     parser.add_argument("--host", default="127.0.0.1", metavar="NAME", help="machine the host runs on (default: %(default)s)")
     parser.add_argument("--port", type=_port, default=9000, metavar="N", help="its OSC port (default: %(default)s)")
     parser.add_argument("--size", type=_size, default=(1280, 720), metavar="WxH",

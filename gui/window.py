@@ -14,19 +14,26 @@ from gui.button import Button, Latch
 from gui.choosers import Choosers
 from gui.client import Client
 from gui.deckpage import DeckPage
+from gui.devicepage import DevicePage
 from gui.filechooser import DropVeil, dropped_file
+from gui.gesturebar import GestureBar
 from gui.help import Help
 from gui.keys import DECK_HELP, FIRST_PAGE, HELP, MUTE_KEYS, SOLO_KEYS, Keys, digit, place
 from gui.law import UNITY, linear, position
 from gui.meter import Meter
+from gui.midihints import MidiHints
 from gui.mixes import Shelf, mixes_file
 from gui.mixpage import MixPage
 from gui.morph import MorphPad
+from gui.noticelog import NoticeLog
+from gui.outputpage import OutputPage
 from gui.pages import Pages
 from gui.palette import DIM, GROUND, NEUTRAL, RAISED, TEXT, WARNING, font, stem_colours
+from gui.recordpage import RED, RecordPage
 from gui.spectrogram import Spectrogram
 from gui.status import Status
 from gui.strip import StemStrip, remainder_strip, wet_strip
+from gui.welcome import Welcome
 
 FRAME = 1000 // 30
 DESIGN = (1280.0, 720.0)
@@ -40,8 +47,10 @@ PAGES = (
     ("VIEW", "Spectra of what comes in and of what goes out."), ("STEMS", "Spectra of each stem."),
     ("MORPH", "A dot that moves the condition between the instruments."), ("MIXES", "Your own mixes, and the ends of the crossfader."),
     ("SETUP", "Latency mode, run, separator and block, with what they cost."),
+    ("DEVICE", "The sound device, and what is played."), ("REC", "Recording to disk; red while it records."),
+    ("OUT", "What leaves on each output pair, and the headphone cue."),
 )
-MORPH = 2
+MORPH, DEVICE, REC, OUT = 2, 5, 6, 7
 
 
 class Window(QtWidgets.QWidget):
@@ -66,11 +75,19 @@ class Window(QtWidgets.QWidget):
         self.deck = DeckPage()
         self.morph = MorphPad()
         self.choosers = Choosers()
+        self.gesture = GestureBar()
+        self.device = DevicePage()
+        self.record = RecordPage(client.target[0].startswith("127."))
+        self.outputs = OutputPage()
+        self.hints = MidiHints(lambda address: str(client.values.get(address, ("",))[0]), self)
         self.mixes = MixPage(Shelf(mixes_file() if mixes is None else mixes, self.status.tell), self._present)
         self.pages = Pages(FIRST_PAGE)
         self.help = Help(self)
+        self.log = NoticeLog(self, self.status.notices)
+        self.welcome = Welcome(self)
         self._preset = ""
         self._momentary = False
+        self._handle: QtGui.QWindow | None = None
         self._unit = 1.0
         # Whether the page of the deck is turned to when a deck is first heard of.
         self.deck_first = True
@@ -109,8 +126,24 @@ class Window(QtWidgets.QWidget):
             column.setContentsMargins(0, 0, 0, 0)
         for spectrogram in self.spectrograms.values():
             self._view_column.addWidget(spectrogram, 1)
-        for (name, words), page in zip(PAGES, (view, stems, self.morph, self.mixes, self.choosers), strict=True):
+        self._morph_page = QtWidgets.QWidget()
+        column = QtWidgets.QVBoxLayout(self._morph_page)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(self.morph, 1)
+        column.addWidget(self.gesture)
+        pages = (view, stems, self._morph_page, self.mixes, self.choosers, self.device, self.record, self.outputs)
+        for (name, words), page in zip(PAGES, pages, strict=True):
             self.pages.add(name, page, words)
+        self.pages.offer(OUT, False)
+        self.outputs.opened.connect(self._open_outputs)
+        for page in (self.device, self.gesture, self.welcome):
+            page.say.connect(lambda address, values: self.client.send(address, *values))
+        for page in (self.record, self.outputs, self.hints):
+            page.say.connect(self._say)
+        self.record.going.connect(lambda words: self.pages.tabs[REC].alarm(RED if words else None, words))
+        self.gesture.following.connect(self.morph.trace.follow)
+        self.gesture.chosen.connect(self.morph.trace.forget)
+        self.welcome.wanted.connect(lambda: self.pages.turn(DEVICE))
         self.morph.moved.connect(lambda gains: self.client.send("/condition", *gains))
         self.choosers.say.connect(self._say)
         self.mixes.played.connect(self._play)
@@ -149,6 +182,7 @@ class Window(QtWidgets.QWidget):
         column.addWidget(self._waiting, 1)
         column.addWidget(self._body, 1)
         self._body.hide()
+        self.hints.watch(self)
 
     def _rebuild_strips(self, stems: Sequence[str]) -> None:
         for strip in self.strips:
@@ -184,6 +218,8 @@ class Window(QtWidgets.QWidget):
             waterfall.setToolTip(f"Spectrum of {stem}, ten seconds.\n/telemetry/spectrum/{stem}")
             self._stem_column.addWidget(waterfall, 1)
         self.morph.expect(tuple(stems), list(colours))
+        self.outputs.expect(stems, list(colours))
+        self.hints.watch(self)
 
     def _rebuild_presets(self, names: Sequence[str]) -> None:
         for button in self.presets:
@@ -200,6 +236,11 @@ class Window(QtWidgets.QWidget):
             button.rescale(self._unit)
             self.presets.append(button)
             self._preset_rows.addWidget(button, (i - 1) // across, (i - 1) % across)
+        self.hints.watch(self._body)
+
+    def _open_outputs(self) -> None:
+        self.pages.offer(OUT, True)
+        self.hints.watch(self.outputs)
 
     def _hear(self, address: str, values: tuple) -> None:
         # A message that does not fit the protocol is no reason to stop showing those that do.
@@ -209,7 +250,8 @@ class Window(QtWidgets.QWidget):
             return
 
     def _take(self, address: str, values: tuple) -> None:
-        self.choosers.hear(address, values)
+        for part in (self.choosers, self.device, self.record, self.outputs, self.gesture, self.welcome):
+            part.hear(address, values)
         if self.status.hear(address, values):
             if address == "/run":
                 self._show_run()
@@ -313,7 +355,7 @@ class Window(QtWidgets.QWidget):
 
     def _tick(self) -> None:
         now = time.monotonic()
-        for part in (self.bypass, self.status, self.morph, self.choosers):
+        for part in (self.bypass, self.status, self.morph, self.gesture, self.choosers, self.record, self.outputs, self.welcome):
             part.tick()
         for part in (*self.strips, self.remainder, self.wet, *self.meters.values(), *self.spectrograms.values(),
                      *self.waterfalls.values()):
@@ -337,7 +379,7 @@ class Window(QtWidgets.QWidget):
         QtWidgets.QToolTip.setFont(font(16 * unit))
         for part in (self.status, self._waiting, self.bypass, self.attention, *self.strips, self.remainder, self.wet, *self.presets,
                      *self.meters.values(), *self.spectrograms.values(), *self.waterfalls.values(), self.pages, self.morph, self.choosers,
-                     self.mixes, self.help):
+                     self.mixes, self.help, self.gesture, self.device, self.record, self.outputs, self.hints, self.log, self.welcome):
             part.rescale(unit)
 
     def resizeEvent(self, event: QtGui.QResizeEvent) -> None:
@@ -363,6 +405,26 @@ class Window(QtWidgets.QWidget):
         else:
             self.status.tell("this host has no deck to put a file on: start it with run_live.py --deck; nothing was changed")
 
+    def showEvent(self, event: QtGui.QShowEvent) -> None:
+        super().showEvent(event)
+        handle = self.windowHandle()
+        if handle is not None and handle is not self._handle:
+            self._handle = handle
+            handle.screenChanged.connect(self.fit)
+        self.fit(self.screen())
+
+    def fit(self, screen: QtGui.QScreen | None) -> None:
+        """Fit on `screen`: one that is scaled up may have less room than the window usually wants."""
+        if screen is None or QtGui.QGuiApplication.platformName() == "offscreen":
+            return
+        room = screen.availableSize()
+        self.setMinimumSize(min(LEAST[0], room.width()), min(LEAST[1], room.height()))
+        if not self.isFullScreen() and not self.isMaximized():
+            self.resize(self.size().boundedTo(room))
+        for spectrogram in (*self.spectrograms.values(), *self.waterfalls.values()):
+            spectrogram.sharpen()
+        self._rescale()
+
     def closeEvent(self, event: QtGui.QCloseEvent) -> None:
         self._frame.stop()
         self.client.close()
@@ -371,8 +433,9 @@ class Window(QtWidgets.QWidget):
     def keyPressEvent(self, event: QtGui.QKeyEvent) -> None:
         if event.isAutoRepeat():
             return
-        if not self.help.isHidden():
+        if not (self.help.isHidden() and self.log.isHidden()):
             self.help.hide()
+            self.log.hide()
             return
         shift = bool(event.modifiers() & QtCore.Qt.KeyboardModifier.ShiftModifier)
         key, number = event.key(), digit(event)
@@ -381,11 +444,21 @@ class Window(QtWidgets.QWidget):
             return
         if event.modifiers() == QtCore.Qt.KeyboardModifier.ControlModifier and key == Keys.Key_S:
             self.mixes.store()
+        elif event.modifiers() == QtCore.Qt.KeyboardModifier.ControlModifier and key == Keys.Key_R:
+            self.record.button.flip()
         elif event.modifiers() & (QtCore.Qt.KeyboardModifier.ControlModifier | QtCore.Qt.KeyboardModifier.AltModifier
                                   | QtCore.Qt.KeyboardModifier.MetaModifier):
             super().keyPressEvent(event)
+        elif key == Keys.Key_Escape and self.welcome.isVisible():
+            self.welcome.put_away()
         elif key == Keys.Key_Escape:
             self._panic()
+        elif key == Keys.Key_C:
+            self.gesture.press(True)
+        elif key == Keys.Key_V:
+            self.gesture.toggle()
+        elif key == Keys.Key_N:
+            self.log.toggle()
         elif key in (Keys.Key_Question, Keys.Key_F1):
             self.help.toggle()
         elif number == 0:
@@ -424,6 +497,8 @@ class Window(QtWidgets.QWidget):
             return
         if event.key() == Keys.Key_Space:
             self._end_momentary()
+        elif event.key() == Keys.Key_C:
+            self.gesture.press(False)
         elif (strip := self._strip_on(event, SOLO_KEYS)) is not None:
             strip.hold_solo(False)
 

@@ -64,6 +64,11 @@ class Scenes:
         self._thread = threading.Thread(target=self._work, name="scenes", daemon=True)
         self._thread.start()
 
+    def use(self, plan: Plan) -> None:
+        """Take `plan` for that of the host from now on."""
+        self._plan = plan
+        self._changed = True
+
     def change(self, address: str, name: Value) -> None:
         """Carry out one of ADDRESSES for the scene `name`. Raises Refused where no scene can be called so."""
         if not is_name(name):
