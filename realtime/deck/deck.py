@@ -89,6 +89,8 @@ class Deck:
 
     def news(self) -> DeckNews:
         """Return how it stands now."""
+        # Before the rest, which then is no older than the order that was refused.
+        refused = self._refused
         material, head, loop = self._material, self.head, self.head.loop
         return DeckNews(
             state=self._state(),
@@ -101,7 +103,7 @@ class Deck:
             cues=tuple(None if at is None else at / self.rate for at in self._cues),
             fade=1000 * head.fade / self.rate,
             tempo=head.tempo,
-            refused=self._refused,
+            refused=refused,
         )
 
     def overview(self) -> bytes:
