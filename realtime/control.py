@@ -414,6 +414,17 @@ def _deck() -> tuple[Control, ...]:
         Control(
             "/deck/state", "info", "s", "off, empty, loading, playing, paused, ended, or failed: and why", default=("off",)
         ),
+        Control(
+            "/deck/hq", "choice", "i", "prepares the whole file in the background, and plays what is ready", range=(0, 1),
+            default=(0,),
+        ),
+        Control("/deck/hq/state", "info", "s", "off, or by what it is prepared, and how that goes", default=("off",)),
+        Control("/deck/hq/ready", "info", "f", "how much of the file is prepared", range=(0, 1), default=(0.0,)),
+        Control("/deck/hq/speed", "info", "f", "how fast it is prepared, 1 as fast as it plays; 0 where that is not known", default=(0.0,)),
+        Control(
+            "/deck/activity", "info", "b",
+            "level of each stem at each of 1000 places from start to end, a byte each, place by place; 0 where it is not known",
+        ),
     )
 
 

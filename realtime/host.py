@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 from realtime.changes import Notice
 from realtime.control import Refused, Value
 from realtime.deck.orders import DeckNews, Order, Peaks
+from realtime.deck.preparer import ADDRESSES as HQ
+from realtime.deck.preparer import HighQuality, Preparer
 from realtime.demo import SHOW
 from realtime.gesturefile import find_gesture, read_gesture
 from realtime.gestures import ADDRESSES, Gestures
@@ -73,7 +75,7 @@ class Host:
 
     `gestures`, names or files, play from where the sound begins. What goes in and out is recorded to a folder in
     `record_to`. It begins as `scene` says, but for what runs, which is in `plan`; with `keep_last`, how it stands is kept
-    for the next start.
+    for the next start. Files on the deck are prepared as `hq` says.
     `say` hears what a start takes its time for; `discovery` None keeps the host to itself. Raises HostError with what is
     wrong and allowed.
     """
@@ -91,8 +93,10 @@ class Host:
         record_to: Path | None = None,
         scene: Scene | None = None,
         keep_last: bool = False,
+        hq: HighQuality | None = None,
     ) -> None:
-        self._plan = plan
+        self._plan = plan = replace(plan, prepared=plan.deck is not None and hq is not None)
+        self._hq, self.preparer = hq, None
         self.scenes: Scenes | None = None
         self.gestures: Gestures | None = None
         self.tempo: Tempo | None = None
@@ -154,6 +158,12 @@ class Host:
         given = self.state.mix
         watch_outputs(self.state, lambda sentence: self._hear(Notice(sentence)))
         self.query = None if discovery is None else self._open_query(discovery)
+        if plan.prepared:
+            self.preparer = Preparer(
+                self._hq, plan.separator, tuple(meta.stems), plan.channels,
+                lambda order: link.change(order.address, order.values), self.state.set_info, lambda text: self._hear(Notice(text)),
+            )
+            link.carries_out |= dict.fromkeys(HQ, self.preparer.change)
         self.engine = RemoteEngine(replace(plan, mix=given), say, self._hear, lambda: self.state.mix)
         link.engine = self.engine
         self.gestures.start()
@@ -201,6 +211,8 @@ class Host:
             self.state.set_info("/deck/overview", news.columns)
             return
         if isinstance(news, DeckNews):
+            if self.preparer is not None:
+                self.preparer.hear(news)
             told = news.values()
             if news.refused != self._deck_refused:
                 # The table holds what was asked for.
@@ -235,7 +247,7 @@ class Host:
         if self.gestures is not None:
             self.gestures.close()
         ended = None if self.engine is None else self.engine.stop()
-        for part in (self.recorder, self.scenes, self.surface, self.query, self.server, self.tempo):
+        for part in (self.preparer, self.recorder, self.scenes, self.surface, self.query, self.server, self.tempo):
             if part is not None:
                 part.close()
         return ended
@@ -267,15 +279,17 @@ class _LateLink:
         self.deck = False
 
     def change(self, address: str, value: Value | tuple[Value, ...] | None) -> None:
+        if address in self.carries_out:
+            self.carries_out[address](address, value)
+            return
+        if address in HQ:
+            raise Refused(address, "this run prepares nothing: start the host with --deck; nothing was changed")
         if address.startswith("/deck/"):
             given = value if isinstance(value, tuple) else () if value in ("", None) else (value,)
             if not self.deck:
                 raise Refused(address, "this run has no deck: start the host with --deck; nothing was changed")
             if self.engine is not None:
                 self.engine.change(Order(address, given))
-            return
-        if address in self.carries_out:
-            self.carries_out[address](address, value)
             return
         if address == "/mode/auto":
             self._state().set_info(address, value)

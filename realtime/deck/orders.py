@@ -55,6 +55,11 @@ class DeckNews:
     looping: bool
     cues: tuple[float | None, ...]
     fade: float
+    # The file itself, what tells its contents from others, the folder of the cache its stems are taken from, and at what rate.
+    path: str = ""
+    contents: str = ""
+    stems: str = ""
+    rate: int = 0
     tempo: float = 1.0
     refused: int = 0
 
