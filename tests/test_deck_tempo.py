@@ -332,7 +332,6 @@ def test_the_tempo_is_a_control_and_what_was_refused_is_taken_back(identity, tmp
         state.set("/deck/tempo", 0.5)
         state.set("/deck/loop", 40.0, 50.0)
         wait_for(lambda: "lasts 30.000 s" in state.value("/notice")[0])
-        wait_for(lambda: state.value("/deck/loop") == (0.0, 0.0))
-        assert state.value("/deck/tempo") == (0.5,)
+        wait_for(lambda: state.value("/deck/loop") == (0.0, 0.0) and state.value("/deck/tempo") == (0.5,))
     finally:
         host.stop()
