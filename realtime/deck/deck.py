@@ -102,6 +102,8 @@ class Deck:
 
     def news(self) -> DeckNews:
         """Return how it stands now."""
+        # Before the rest, which then is no older than the order that was refused.
+        refused = self._refused
         material, head, loop = self._material, self.head, self.head.loop
         return DeckNews(
             state=self._state(),
@@ -118,7 +120,7 @@ class Deck:
             stems="" if material is None or material.stems is None else str(material.stems.entry.folder),
             rate=self.rate,
             tempo=head.tempo,
-            refused=self._refused,
+            refused=refused,
         )
 
     def overview(self) -> Peaks:

@@ -28,6 +28,8 @@ _REMEMBERED = 4096
 _ROOM = 4096
 # Samples over which file and voice go over into each other where both are the same sound.
 _SEAM = 256
+# Samples of a voice that are kept for a fade, should it not be rendered in time.
+_LEAST = 64
 # Samples for which the file itself is heard, at least, before a voice takes over: what follows a jump is as sharp as it was.
 _ITSELF = 1024
 # Samples after which a voice that could not begin is wished for anew.
@@ -178,9 +180,13 @@ class PlayHead:
     def ready(self, count: int) -> bool:
         """Return whether the next `count` samples can be had, or will never be."""
         material, voice, wish = self.material, self.voice, self.wish
-        if self.playing and not self.stuck and (voice is not None or wish is not None):
-            waits = wish is not None and (wish.voice is None or not wish.voice.has(self.given - wish.since + count + 2 * _SEAM))
-            if waits or (voice is not None and not voice.has(count)):
+        if self.playing and not self.stuck and wish is not None:
+            wish.room = max(wish.room, count)
+            if wish.voice is None or not wish.voice.has(self.given - wish.since + count + 2 * _SEAM):
+                return False
+        if self.playing and not self.stuck and voice is not None:
+            voice.wanted = max(voice.wanted, count + _LEAST)
+            if not voice.has(count + _LEAST):
                 return False
         return material is None or not self.playing or bool(self.stuck) or material.holds(self.position, count)
 
@@ -196,7 +202,7 @@ class PlayHead:
         if self._fade is not None:
             return 0
         if self.voice is not None:
-            if self.voice.ahead:
+            if self.voice.has(len(out) + _LEAST) and self.voice.ahead:
                 return self._take(out, since)
             self._lose_voice()
             return 0
@@ -298,11 +304,12 @@ class PlayHead:
             self._fade = _Fade(length, True, old)
 
     def _lose_voice(self) -> None:
-        """Go on with the file itself, as the voice is at its end, or late."""
-        if not self.voice.ended:
+        """Go on with the file itself, as the voice is at its end, or late: what there is of it is enough for a fade."""
+        voice = self._leave()
+        if not voice.ended:
             self.starved += 1
-            self._fade = _Fade(self.fade, True) if self.fade else None
-        self.voice = None
+            length = min(max(self.fade, _LEAST), voice.ahead)
+            self._fade = _Fade(length, True, voice) if length else None
 
     def _leave(self) -> _File | Voice | None:
         """Return what plays, for a fade, and let the file itself follow."""

@@ -47,7 +47,7 @@ class Voice:
         self._within = 0
         self._read = self._made = 0
         # Samples to have rendered: twice a block, and until it is entered, what `enter` will leave out and what follows that.
-        self._wanted = 0
+        self.wanted = 0
         self.left_out = 0
         # Where it was entered, by what was read, and how far the file had gone beyond where it ought to be.
         self._entered: tuple[int, float] | None = None
@@ -114,7 +114,7 @@ class Voice:
             self._within = 0
         self.place = self.since + self.speed * count
         self._read += count
-        self._wanted = max(self._wanted, 2 * len(out))
+        self.wanted = max(self.wanted, 2 * len(out))
         return count
 
     # For the thread that renders.
@@ -123,7 +123,7 @@ class Voice:
     def short(self) -> bool:
         """Whether more ought to be rendered."""
         least = self.left_out or _AHEAD * self.hop
-        return not self.ended and self.ahead < max(least, self._wanted)
+        return not self.ended and self.ahead < max(least, self.wanted)
 
     def render(self) -> bool:
         """Render a hop; return whether it could be done: not where the file is not decoded."""
