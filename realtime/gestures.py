@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from realtime.control import Value
+from realtime.control import Refused, Value
 from realtime.errors import HostError
 from realtime.gesture import MOST_POINTS, SHORTEST_ROUND, STEP, Gesture, Point, Values, narrow
 from realtime.gesturefile import SUFFIX, check_name, is_name, names_in, read_gesture, user_folder, write_gesture
@@ -118,6 +118,8 @@ class Gestures:
         self._playing: tuple[_Playing, ...] = ()
         # What is recorded now; it begins and ends with the state locked.
         self._recording: _Recording | None = None
+        # What was recorded in this run: its file may still be on its way.
+        self._recorded: set[str] = set()
         self._glance_due = 0.0
         self._awake, self._stopping = threading.Event(), False
         self._thread: threading.Thread | None = None
@@ -143,6 +145,19 @@ class Gestures:
 
     # With the state locked.
 
+    def check(self, message: Message, before: Sequence[Message]) -> None:
+        """Raise Refused where no gesture can be called so, or there is none to play."""
+        if message.address not in ("/gesture/play", "/gesture/record"):
+            return
+        (name,) = message.values
+        try:
+            if message.address == "/gesture/record":
+                check_name(name)
+            elif name not in self._recorded and Message("/gesture/record", (name,)) not in before:
+                self._path(name)
+        except HostError as problem:
+            raise Refused(message.address, str(problem)) from None
+
     def ask(self, address: str, value: Value | None) -> None:
         """Carry out what was sent to `address`; returns at once."""
         state = self._state
@@ -162,6 +177,7 @@ class Gestures:
             self._recording = None
         if address == "/gesture/record" and is_name(value):
             self._recording = _Recording(value, now, state.values, state.pending())
+            self._recorded.add(value)
 
     def _hear(self, change: Change) -> None:
         if change.by is None and self._playing:
@@ -217,12 +233,16 @@ class Gestures:
             case "/gesture/stop":
                 self._end(None, wish.when)
 
-    def _read(self, name: str) -> Gesture:
+    def _path(self, name: str) -> Path:
         # Whoever sends messages names what is in the folder, and no other file.
-        known = names_in(self.folder)
-        if name not in known:
-            raise HostError(f"there is no gesture '{name[:80]}', but {', '.join(known) or 'none at all'}; nothing is played")
-        read = read_gesture(self.folder / f"{name}{SUFFIX}", self._state)
+        path = self.folder / f"{name}{SUFFIX}"
+        if not is_name(name) or not path.is_file():
+            known = ", ".join(names_in(self.folder)) or "none at all"
+            raise HostError(f"there is no gesture '{name[:80]}', but {known}; nothing is played")
+        return path
+
+    def _read(self, name: str) -> Gesture:
+        read = read_gesture(self._path(name), self._state)
         if read.notices:
             self._tell(" ".join(read.notices))
         return read.gesture

@@ -25,6 +25,7 @@ from realtime.mix import Mix
 from realtime.plan import Plan
 from realtime.separator import Separator
 from realtime.session import Session
+from realtime.state import ControlState
 from realtime.tape import Tape
 
 RATE = 44100
@@ -479,9 +480,11 @@ def test_a_run_with_a_deck_goes_on_beyond_the_end_of_the_file_and_is_played_over
 
 
 def test_a_run_without_a_deck_says_so():
-    link = _LateLink(lambda: None)
+    link = _LateLink(lambda: state)
+    state = ControlState(("vocals",), link)
+    state.checks |= link.checks()
     with pytest.raises(HostError, match="has no deck: start the host with --deck"):
-        link.change("/deck/play", 1)
+        state.set("/deck/play", 1)
 
 
 def test_an_unreadable_file_ends_the_start(identity, tmp_path):

@@ -18,7 +18,7 @@ from realtime.midi.map import MidiMap, entry_text, parse_map, read_map, write_ma
 from realtime.midi.mapper import Mapper
 from realtime.midi.ports import partner
 from realtime.midi.source import ENCODINGS, Source, steps
-from realtime.midi.surface import Surface
+from realtime.midi.surface import ADDRESSES, Surface
 from realtime.state import ControlState
 
 STEMS = ("vocals", "drums", "bass", "other")
@@ -569,6 +569,7 @@ def desk(monkeypatch):
 def surface(state, desk, tmp_path):
     surface = Surface(state, desk, ["knobs"], tmp_path / "midi.toml", MidiMap())
     state.link.change = surface.change
+    state.checks |= dict.fromkeys(ADDRESSES, surface.check)
     yield surface
     surface.close()
 

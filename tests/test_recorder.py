@@ -48,6 +48,7 @@ class Run:
         self.at = self.hops = 0
         self.recorder = Recorder(self.state, lambda: self.taps)
         link.change = lambda address, value: self.recorder.change(address, value)
+        self.state.checks |= dict.fromkeys(ADDRESSES, self.recorder.check)
         self.state.set("/record/folder", str(folder))
         self.play(0)
 

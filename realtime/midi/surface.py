@@ -69,19 +69,19 @@ class Surface:
         self._thread = threading.Thread(target=self._run, name="midi", daemon=True)
         self._thread.start()
 
-    def change(self, address: str, value: Value) -> None:
-        """Carry out one of ADDRESSES: learn "<control>" or "<control> <value>", or "" to end; unlearn "<control>" or "all".
-
-        Raises Refused where it cannot be.
-        """
-        text = str(value)
+    def check(self, message: Message, before: Sequence[Message]) -> None:
+        """Raise Refused where one of ADDRESSES cannot be carried out."""
+        address, text = message.address, str(message.values[0])
         if address == "/midi/learn":
             self._learner_for(text)
         elif text != "all" and text not in {entry.control for entry in self._map.entries}:
             raise Refused(address, f"nothing moves {text[:80]!r} over MIDI; nothing was changed")
-        if len(self._orders) >= _MOST_ORDERS:
+        if len(self._orders) + len(before) >= _MOST_ORDERS:
             raise Refused(address, "too many orders wait already; nothing was changed")
-        self._orders.append((address, text))
+
+    def change(self, address: str, value: Value) -> None:
+        """Carry out one of ADDRESSES: learn "<control>" or "<control> <value>", or "" to end; unlearn "<control>" or "all"."""
+        self._orders.append((address, str(value)))
 
     def close(self) -> None:
         """End the thread and let go of the ports."""
