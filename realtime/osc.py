@@ -69,7 +69,9 @@ class OscServer:
         telemetry = [c.address for c in state.controls.values() if c.kind == "telemetry"]
         self._subscribers = Subscribers(state.controls, telemetry, telemetry_interval, heartbeat)
         self._desk = Desk(state, self._subscribers, self._send, self._telemetry, self._is_own)
-        self._datagrams, self._connections = _both(host, port, self._allowed.allows)
+        self._datagrams, self._connections = _both(
+            host, port, self._allowed.allows, self._subscribers.__contains__, lambda text: state.set_info("/notice", text)
+        )
         self.host, self.port = self._datagrams.host, self._datagrams.port
         state.watch(self._note_changed)
         self._thread = threading.Thread(target=self._run, name="osc", daemon=True)
@@ -214,13 +216,19 @@ class OscServer:
         return address[1] == self.port and (address[0] == self.host or (self.host == "0.0.0.0" and is_here(address[0])))
 
 
-def _both(host: str, port: int, allows: Callable[[str], bool]) -> tuple[Datagrams, Connections]:
+def _both(
+    host: str,
+    port: int,
+    allows: Callable[[str], bool],
+    needed: Callable[[Connection], bool],
+    tell: Callable[[str], object],
+) -> tuple[Datagrams, Connections]:
     """Return UDP and TCP on the same port."""
     tries = 1 if port else _TRIES
     while True:
         datagrams = Datagrams(host, port)
         try:
-            return datagrams, Connections(host, datagrams.port, allows)
+            return datagrams, Connections(host, datagrams.port, allows, needed, tell)
         except HostError:
             datagrams.close()
             tries -= 1
