@@ -142,11 +142,13 @@ class Host:
         for each in read:
             # The sound begins with it, rather than going there.
             self.state.apply([Change(each.gesture.opening(self.state))])
-        self.gestures = Gestures(self.state, lambda text: self.state.set_info("/notice", text))
-        link.serve(ADDRESSES, self.gestures.ask, self.gestures.check)
         self.tempo = Tempo(self.state.clock, self.state.set_info)
-        self.state.quantiser = self.tempo.quantiser
+        self.state.quantiser = self.tempo.quantiser()
         link.serve(tempo.ADDRESSES, self.tempo.change, self.tempo.check)
+        self.gestures = Gestures(
+            self.state, lambda text: self.state.set_info("/notice", text), quantiser=self.tempo.quantiser()
+        )
+        link.serve(ADDRESSES, self.gestures.ask, self.gestures.check)
         self.recorder = Recorder(self.state, lambda: None if link.engine is None else link.engine.taps)
         link.serve(RECORDING, self.recorder.change, self.recorder.check)
         # Before the port: what is wrong with the map or the package ends the start.

@@ -29,7 +29,7 @@ class Host:
         self.now, self.running, self.submitted = START, running, []
         self.state = ControlState(STEMS, self, lambda: self.now)
         self.tempo = Tempo(self.state.clock, self.state.set_info)
-        self.state.quantiser = self.tempo.quantiser
+        self.state.quantiser = self.tempo.quantiser()
         self.state.checks |= dict.fromkeys(ADDRESSES, self.tempo.check)
 
     def submit(self, mix, at):

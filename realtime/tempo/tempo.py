@@ -41,7 +41,10 @@ class Tempo:
         self._beginning: threading.Thread | None = None
         self._quantise, self._beats, self._bars = "off", 4, 4
         self._told = 120.0
-        self.quantiser = Quantiser(self.grid, self.every)
+
+    def quantiser(self) -> Quantiser:
+        """Return one more place for what waits for a boundary of this tempo."""
+        return Quantiser(self.grid, self.every)
 
     def check(self, message: Message, before: Sequence[Message]) -> None:
         """Raise Refused where one of ADDRESSES cannot be carried out, once those `before` have been."""
