@@ -85,6 +85,8 @@ def find_gesture(name: str | Path, folder: Path | None = None) -> Path:
     path = Path(name).expanduser()
     if path.is_file():
         return path
+    if path.is_dir():
+        raise HostError(f"{path} is a folder: name a gesture's file in it")
     folder = folder or user_folder()
     if str(name) in names_in(folder):
         return folder / f"{name}{SUFFIX}"
@@ -117,6 +119,9 @@ def read_gesture(path: Path, state: ControlState) -> Read:
                     points.append(_point(words, state))
         except _Wrong as wrong:
             problems.append(f"{path.name}, line {number}, {wrong}; the line is left out")
+    if problems and not points:
+        what = problems[0].removesuffix("; the line is left out")
+        raise HostError(f"{path} is no gesture: nothing in it is a change of a control ({what}); nothing is played")
     last = max((point.time for point in points), default=0.0)
     if length is not None and length < last:
         problems.append(f"{path.name}, length: {_seconds(length)} s end before its last change; it lasts {_seconds(last)} s")

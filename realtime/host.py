@@ -36,6 +36,7 @@ from realtime.scenes import ADDRESSES as SCENES
 from realtime.scenes import Scenes
 from realtime.separator import Separator
 from realtime.state import Change, Check, ControlState, Message
+from realtime.tape import check_folder
 from realtime.tempo import tempo
 from realtime.tempo.tempo import Tempo
 
@@ -123,6 +124,9 @@ class Host:
         keep_last: bool,
     ) -> None:
         plan = self._plan
+        if record_to is not None:
+            record_to = record_to.expanduser().absolute()
+            check_folder(record_to)
         separator = Separator.load(plan.separator)
         # The port first: a second host must fail before it touches the sound.
         link = _LateLink(lambda: self.state)
@@ -154,6 +158,7 @@ class Host:
         # Before the port: what is wrong with the map or the package ends the start.
         midi_map = read_map(midi.map or default_path(), self.state.controls, midi.map is not None) if midi.names else None
         midi_ports = ports_of(midi.names) if midi.names else None
+        waited_for = () if midi_ports is None else surface.waited_for(*midi_ports)
         self.server = OscServer(self.state, osc.host, osc.port, allow=osc.allow)
         given = self.state.mix
         watch_outputs(self.state, lambda sentence: self._hear(Notice(sentence)))
@@ -172,7 +177,7 @@ class Host:
         started = self.engine.started
         self._hear(started)
         broken = tuple(notice for each in read for notice in each.notices)
-        self.notices = (*started.notices, *(midi_map.problems if midi_map is not None else ()), *broken)
+        self.notices = (*started.notices, *(midi_map.problems if midi_map is not None else ()), *waited_for, *broken)
         self._hear(self.engine.device_state)
         self.state.set_info("/mode/auto", int(plan.automatic))
         if scene is not None:
@@ -182,7 +187,7 @@ class Host:
                 self.state.set("/mode/auto", 0)
         self.notices += left_out
         if record_to is not None:
-            self.state.set_info("/record/folder", str(record_to.expanduser().absolute()))
+            self.state.set_info("/record/folder", str(record_to))
             self.recorder.check(Message("/record", (1,)), ())
             self.recorder.start(whole=True)
         for path, each in zip(paths, read, strict=True):

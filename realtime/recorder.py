@@ -29,6 +29,8 @@ from realtime.turn import Turn
 # What a take may hold, and the controls that say whether it does.
 _KINDS = {"mixture": "/record/mixture", "master": "/record/master", "stems": "/record/stems"}
 ADDRESSES = ("/record", *_KINDS.values(), "/record/folder", "/record/format")
+# Seconds that the end of the host waits for a take to be finished, and then for what is under way to stop.
+LONGEST_END, _FAREWELL = 30.0, 5.0
 # How often the disk gets what there is, and headers are brought up to date, in seconds.
 _BEAT, _SOON = 0.2, 0.02
 # How many samples are read at once.
@@ -97,6 +99,9 @@ class Recorder:
         # Of all takes, and of those before the one that is made now.
         self.folders: tuple[Path, ...] = ()
         self._before: tuple[Path, ...] = ()
+        # Set where the end waits for it; and what was not finished by then, in sentences.
+        self._hurry = threading.Event()
+        self.remarks: tuple[str, ...] = ()
         state.listen(self._listen)
         state.watch(self._watch)
 
@@ -160,10 +165,20 @@ class Recorder:
             self._stop.set()
 
     def close(self) -> None:
-        """End the take, and wait until it is finished."""
+        """End the take, and wait until it is finished, LONGEST_END at most; files that are not FLAC by then stay WAV.
+
+        `remarks` says what was not finished.
+        """
         self.stop()
-        if self._thread is not None:
-            self._thread.join()
+        if self._thread is None:
+            return
+        self._thread.join(LONGEST_END)
+        self._hurry.set()
+        # A disk that does not answer is not waited for.
+        self._thread.join(_FAREWELL)
+        if self._thread.is_alive():
+            self.remarks += (f"the disk of {self.folders[-1] if self.folders else 'the recording'} does not answer; "
+                             "its files hold what was written a second before the end.",)
 
     # What was done meanwhile.
 
@@ -205,12 +220,13 @@ class Recorder:
             self._tell({"/record/state": "finishing: turning the files into FLAC"})
         for take in takes:
             try:
-                if order.flac and (cut := take.to_flac()):
+                if order.flac and (cut := take.to_flac(self._hurry.is_set)):
                     remarks.append(f"{cut} numbers in {take.folder} were above full scale, and are cut off in FLAC.")
             except HostError as problem:
                 remarks.append(f"{problem}.")
         for remark in remarks:
             self._tell({"/notice": remark})
+        self.remarks += tuple(remarks)
         self._recording = False
         self._stop.set()
         self._tell({"/record": 0, "/record/state": "off" if failure is None else f"stopped: {failure}"})

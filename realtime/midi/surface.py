@@ -269,7 +269,7 @@ class Surface:
         for name in missing:
             found = next((port for port in there if name.lower() in port.lower() and port not in taken), None)
             if found is None:
-                self._miss(name)
+                self._miss(name, _absent(name, there))
                 continue
             try:
                 self._wanted[name] = self._ports.open(found)
@@ -293,13 +293,13 @@ class Surface:
             # What is left of a server that has gone must go before anything new is made.
             self._ports.reset()
             self._apply(self._mapper.release())
-        self._miss(name)
+        self._miss(name, f"{connection.name if connection else name} has gone")
         self._tell_state()
 
-    def _miss(self, name: str, why: str | None = None) -> None:
+    def _miss(self, name: str, why: str) -> None:
         if name not in self._gone:
             self._gone.add(name)
-            self._note(f"MIDI: {why or f'there is no port with {name!r} in its name'}; it is looked for again")
+            self._note(f"MIDI: {why}; it is looked for again")
 
     # What is told.
 
@@ -313,6 +313,19 @@ class Surface:
 
     def _note(self, text: str) -> None:
         self._state.set_info("/notice", text)
+
+
+def waited_for(ports: Ports, names: Sequence[str]) -> tuple[str, ...]:
+    """Return a sentence for each of `names` that is in the name of no port."""
+    there = ports.inputs()
+    return tuple(
+        f"MIDI: {_absent(name, there)}; it is looked for again." for name in names
+        if not any(name.lower() in port.lower() for port in there)
+    )
+
+
+def _absent(name: str, there: Sequence[str]) -> str:
+    return f"there is no port with {name!r} in its name, but {', '.join(there) or 'none at all'}"
 
 
 def _as(text: str, tags: str) -> object:
