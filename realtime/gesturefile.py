@@ -25,6 +25,7 @@ from realtime.errors import HostError
 from realtime.gesture import MOST_POINTS, Gesture, Point, narrow
 from realtime.state import ControlState, Message
 from realtime.tape import make_folder
+from realtime.wholetext import write_whole
 
 SUFFIX = ".gesture"
 LONGEST = 24 * 3600.0
@@ -143,12 +144,8 @@ def write_gesture(gesture: Gesture, path: Path, state: ControlState) -> None:
         lines.append(f"{time:<12} {point.message.address:<{wide}}  {values}")
     lines.append(f"length {_seconds(gesture.length)}")
     make_folder(path.parent)
-    whole = path.with_suffix(".part")
     try:
-        whole.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        if path.exists():
-            path.replace(path.with_name(path.name + "~"))
-        whole.replace(path)
+        write_whole(path, "\n".join(lines) + "\n", keep=path.with_name(path.name + "~"))
     except OSError as problem:
         raise HostError(f"{path} cannot be written ({problem.strerror}); the gesture is not kept") from None
 

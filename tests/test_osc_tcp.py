@@ -10,8 +10,8 @@ import subprocess
 import time
 
 import pytest
+from osc_ends import STEMS, Client, built, bundle, wait_for
 from pythonosc.osc_message import OscMessage
-from test_osc import STEMS, Client, Clock, Link, built, bundle, wait_for
 
 from realtime import connections
 from realtime.connections import MOST_CONNECTIONS
@@ -19,23 +19,6 @@ from realtime.errors import HostError
 from realtime.framing import END, SizePrefixed, Slip, framing_for
 from realtime.osc import OscServer
 from realtime.packets import LARGEST_PACKET
-from realtime.state import ControlState
-
-
-@pytest.fixture
-def link():
-    return Link()
-
-
-@pytest.fixture
-def state(link):
-    return ControlState(STEMS, link, Clock())
-
-
-@pytest.fixture
-def server(state):
-    with OscServer(state, port=0) as running:
-        yield running
 
 
 class Caller:

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from realtime.changed import Changed
 from realtime.control import Refused, Value
 from realtime.errors import HostError
 from realtime.midi.entry import Entry
@@ -55,8 +56,7 @@ class Surface:
         self._times: dict[str, float] = {}
         self._gone: set[str] = set()
         self._orders: deque[tuple[str, str]] = deque()
-        self._changed: set[str] = set()
-        self._changed_lock = threading.Lock()
+        self._changed = Changed()
         self._learner: Learner | None = None
         # When the last event came, until what waited for more has been given up.
         self._heard: float | None = None
@@ -64,7 +64,7 @@ class Surface:
         self._empty = 0
         self._failed = False
         self._use(midi_map)
-        state.watch(self._note_changed)
+        state.watch(self._changed.note)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="midi", daemon=True)
         self._thread.start()
@@ -221,18 +221,11 @@ class Surface:
             except HostError as problem:
                 self._note(f"MIDI: {problem}")
 
-    def _note_changed(self, addresses: set[str]) -> None:
-        with self._changed_lock:
-            self._changed |= addresses
-
     def _note_values(self) -> None:
-        if not self._changed:
-            return
-        with self._changed_lock:
-            changed, self._changed = self._changed, set()
+        changed = self._changed.take()
         for address in changed:
             self._mapper.changed(address)
-        for entry in self._map.entries:
+        for entry in self._map.entries if changed else ():
             if entry.control in changed:
                 self._feedback.changed(entry)
 
