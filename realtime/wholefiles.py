@@ -19,7 +19,7 @@ def whole_files(targets: Sequence[Path], rate: int, channels: int, hint: str) ->
     """
     for target in targets:
         if target.is_dir():
-            raise HostError(f"{target} is a folder; {hint}")
+            raise HostError(f"{target} cannot be written: it is a folder; {hint}")
     partial = [make_folder(target.parent) / f"{target.stem}.part" for target in targets]
     sinks: list[FileSink] = []
     try:

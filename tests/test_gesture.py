@@ -105,7 +105,7 @@ def test_a_length_that_is_too_short_is_told_and_not_believed(tmp_path, state):
 
 
 def test_a_text_that_is_no_gesture_is_refused_and_a_folder_is_called_one(tmp_path, state):
-    with pytest.raises(HostError, match="is no gesture: nothing in it is a change of a control .*line 1, time"):
+    with pytest.raises(HostError, match="is no gesture: nothing in it is a change of a control .*line 2, time"):
         read(tmp_path, state, "# A page\nthat was meant for something else\n")
     with pytest.raises(HostError, match="is a folder"):
         find_gesture(tmp_path, tmp_path)
