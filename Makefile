@@ -85,5 +85,5 @@ $(DEV): pyproject.toml | $(RUN)
 
 $(TEST): pyproject.toml | $(RUN) $(DEV)
 	@.ci/debian-packages $(QT_PACKAGES) $(JACK_PACKAGES)
-	$(PIP) install $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) -e ".[$(RUNTIME),gui,midi,oscquery,train,dev]"
+	$(PIP) install $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) -e ".[$(RUNTIME),gui,midi,oscquery,tempo,train,dev]"
 	@touch $@

@@ -37,6 +37,24 @@ def _map_option(parser) -> None:
     parser.add_argument("--midi-map", type=Path, metavar="FILE", help="MIDI map (default: midi.toml among your settings)")
 
 
+def _reserve(parser: argparse._ActionsContainer) -> None:
+    parser.add_argument(
+        "--reserve",
+        type=float,
+        default=0.0,
+        metavar="MS",
+        help="at least so much of the delay is kept for a hop to be late in, 0 to 200 (default: what is measured at start)",
+    )
+
+
+def _seconds_of_reserve(milliseconds: float) -> float:
+    from realtime.errors import HostError
+
+    if not 0 <= milliseconds <= 200:
+        raise HostError(f"--reserve {milliseconds:g}: the least reserve is 0 to 200 ms")
+    return milliseconds / 1000
+
+
 def _live_options(parser: argparse.ArgumentParser) -> None:
     sound = parser.add_argument_group("sound")
     sound.add_argument(
@@ -51,6 +69,7 @@ def _live_options(parser: argparse.ArgumentParser) -> None:
         metavar="SAMPLES",
         help="device block, 32 to 4096; 0 lets the device choose and vary (default: the hop, at most 512)",
     )
+    _reserve(sound)
     sound.add_argument("--channels", type=int, default=2, metavar="N", help="channels in and out (default: 2)")
     sound.add_argument(
         "--outputs",
@@ -66,6 +85,13 @@ def _live_options(parser: argparse.ArgumentParser) -> None:
         const="",
         metavar="FILE",
         help="have a deck as the source, to play, loop and jump in files over OSC, with this one on it",
+    )
+    sound.add_argument(
+        "--deck-separator", metavar="NAME_OR_FILE",
+        help="what prepares the deck's file in the background (default: the one of the same stems that was measured best)",
+    )
+    sound.add_argument(
+        "--deck-cache", type=float, default=10.0, metavar="GB", help="how much of what was prepared is kept; 0: nothing is prepared"
     )
     sound.add_argument("--record", type=Path, metavar="WAV", help="write what is heard to this file (null device only)")
     sound.add_argument(
@@ -215,6 +241,10 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument(
         "--block", type=int, metavar="SAMPLES", help="device block, 32 to 4096 (default: the hop, at most 512)"
     )
+    _reserve(bench)
+    bench.add_argument(
+        "--bare", action="store_true", help="also pace the network without the host, to tell its misses from the machine's"
+    )
     bench.add_argument(
         "--peers",
         action=argparse.BooleanOptionalAction,
@@ -250,6 +280,7 @@ def _live(options: argparse.Namespace) -> int:
     from rich.console import Console
 
     from realtime.deck.orders import Setup
+    from realtime.deck.preparer import HighQuality
     from realtime.errors import HostError
     from realtime.host import Discovery, Host, MidiPorts, OscAddress, has_display, open_window
     from realtime.library import find_separator
@@ -267,6 +298,10 @@ def _live(options: argparse.Namespace) -> int:
         raise HostError(f"--channels {options.channels}: a stream has at least one channel")
     if options.midi_map is not None and not options.midi:
         raise HostError("--midi-map says what a controller moves: name it with --midi PORT (`run_live.py midi` lists the ports)")
+    if options.deck_cache < 0:
+        raise HostError(f"--deck-cache {options.deck_cache:g}: a size is 0 or more, in GB")
+    best = None if options.deck_separator is None else find_separator(options.deck_separator)
+    hq = HighQuality(separator=best, limit=round(1e9 * options.deck_cache)) if options.deck_cache else None
     scene = open_scene(options.scene) if options.scene else open_last() if options.restore else None
     chosen, problems = Wanted(), ()
     if scene is not None:
@@ -279,6 +314,7 @@ def _live(options: argparse.Namespace) -> int:
         device=options.device if options.device is not None else chosen.device,
         rate=options.rate,
         block=options.block if options.block is not None else chosen.block,
+        reserve=_seconds_of_reserve(options.reserve),
         channels=options.channels,
         outputs=_outputs(options),
         source=options.input,
@@ -308,6 +344,7 @@ def _live(options: argparse.Namespace) -> int:
                 scene=scene,
                 keep_last=True,
                 discovery=discovery,
+                hq=hq,
             )
 
         try:
@@ -504,6 +541,8 @@ def _bench(options: argparse.Namespace) -> int:
             modes=tuple(modes) if modes else None,
             runs=tuple(options.runs) if options.runs else None,
             block=options.block,
+            reserve=_seconds_of_reserve(options.reserve),
+            bare=options.bare,
             peers=options.peers,
             json=options.json,
             html=options.html,

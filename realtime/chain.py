@@ -56,7 +56,7 @@ class Native:
         self.engine.schedule.submit(mix, None if at is None else at - self.base)
 
     def feed(self, block: np.ndarray) -> tuple[Stretch, ...]:
-        """Take `block` [quantum, channels]; return the stretches it finishes, valid until the next call.
+        """Take `block` [quantum, engine.inputs]; return the stretches it finishes, valid until the next call.
 
         What lies before `valid_from` in them is not to be played.
         """
@@ -90,10 +90,10 @@ class Resampled:
         self.rise = round(engine.mode.hop * self.factor)
         self.tail_weights = np.cos(0.5 * np.pi * (np.arange(_TAIL) + 0.5) / _TAIL) ** 2
         self.valid_from = 0
-        self._down = Resampler(device_rate, int(engine.rate), engine.channels)
+        self._down = Resampler(device_rate, int(engine.rate), engine.inputs)
         outs = engine.out.shape[1]
         self._up = Resampler(int(engine.rate), device_rate, outs)
-        self._waiting = np.zeros((0, engine.channels), np.float32)
+        self._waiting = np.zeros((0, engine.inputs), np.float32)
         self._held = np.zeros((0, outs), np.float32)
         self._weights = self.tail_weights.astype(np.float32)[:, None]
         self._position = base + _start(engine, device_rate, self._up, outs)
@@ -126,7 +126,7 @@ class Resampled:
         return tuple(stretches)
 
     def feed(self, block: np.ndarray) -> tuple[Stretch, ...]:
-        """Take `block` [quantum, channels]; return the stretches it finishes."""
+        """Take `block` [quantum, engine.inputs]; return the stretches it finishes."""
         return self._advance(block, separate=True)
 
     def skip(self, block: np.ndarray) -> int:

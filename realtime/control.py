@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from realtime import gainlaw
-from realtime.deck.orders import CUES, FADE, LONGEST_FADE
+from realtime.deck.orders import CUES, FADE, FASTEST, LONGEST_FADE, SLOWEST
 from realtime.errors import HostError
 from realtime.latency import MODE_NAMES
 from realtime.outputs import check_outputs, cues, sources
@@ -391,6 +391,10 @@ def _deck() -> tuple[Control, ...]:
             "/deck/fade", "choice", "f", "length of the cross-fade before a jump or a loop comes round; 0: none",
             range=(0, LONGEST_FADE), unit="ms", default=(FADE,),
         ),
+        Control(
+            "/deck/tempo", "choice", "f", "how fast the file plays, at its own pitch; 1: as it is",
+            range=(SLOWEST, FASTEST), default=(1.0,),
+        ),
         *(
             control
             for cue in range(1, CUES + 1)
@@ -409,6 +413,17 @@ def _deck() -> tuple[Control, ...]:
         Control("/deck/title", "info", "s", "name of the file", default=("",)),
         Control(
             "/deck/state", "info", "s", "off, empty, loading, playing, paused, ended, or failed: and why", default=("off",)
+        ),
+        Control(
+            "/deck/hq", "choice", "i", "prepares the whole file in the background, and plays what is ready", range=(0, 1),
+            default=(0,),
+        ),
+        Control("/deck/hq/state", "info", "s", "off, or by what it is prepared, and how that goes", default=("off",)),
+        Control("/deck/hq/ready", "info", "f", "how much of the file is prepared", range=(0, 1), default=(0.0,)),
+        Control("/deck/hq/speed", "info", "f", "how fast it is prepared, 1 as fast as it plays; 0 where that is not known", default=(0.0,)),
+        Control(
+            "/deck/activity", "info", "b",
+            "level of each stem at each of 1000 places from start to end, a byte each, place by place; 0 where it is not known",
         ),
     )
 

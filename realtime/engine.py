@@ -17,6 +17,7 @@ from realtime.errors import HostError
 from realtime.latency import Mode
 from realtime.mix import Mix, Ramps, Schedule
 from realtime.patchbay import Parts, Patchbay
+from realtime.prepared import Prepared
 from realtime.separator import Separator
 from realtime.stft import Analysis, Synthesis
 from realtime.windows import analysis_window, overlap_profile, synthesis_window
@@ -99,6 +100,9 @@ class Engine:
 
     What is to leave are `out` [step, channels], `out_tail` and, for each channel, the gain `fills` of the dry sound in a
     gap: those of the master, or, with `pairs`, of as many pairs of channels, which the mix routes.
+
+    With `prepared`, stems that were made beforehand may come in beside the mixture, as `realtime.prepared` has them; they take
+    the place of the network's, which runs on, so that its state is that of the music whenever it is needed again.
     """
 
     def __init__(
@@ -110,6 +114,7 @@ class Engine:
         mix: Mix,
         rate: float | None = None,
         pairs: int = 0,
+        prepared: bool = False,
     ) -> None:
         meta = separator.metadata
         if run not in meta.runs:
@@ -133,6 +138,12 @@ class Engine:
         self.lookahead = meta.lookahead * mode.hop
         self.step = step = meta.frames * mode.hop
         rest = mode.synthesis - mode.hop
+        self._prepared: Prepared | None = None
+        if prepared:
+            shape = len(self.names), channels, step, self.weights, self.lookahead
+            self._prepared = Prepared(*shape, self.rate, run == "single")
+        # Columns of the blocks that come in; those beyond the channels may be left out.
+        self.inputs = channels + (0 if self._prepared is None else self._prepared.columns)
         self.end = 0
         self.ends_at: int | None = None
         self.master = np.zeros((step, channels), np.float32)
@@ -246,15 +257,17 @@ class Engine:
         return self.ends_at is None or first < self.ends_at
 
     def push(self, block: np.ndarray) -> None:
-        """Take `block` [step, channels] without separating it: the past of the frames to come."""
+        """Take `block` [step, channels or inputs] without separating it: the past of the frames to come."""
         for lane, sources in zip(self._lanes, self._sources, strict=True):
             for c, source in enumerate(sources):
                 self._block[c] = block[:, source]
             lane.analysis.push(self._block)
+        if self._prepared is not None:
+            self._prepared.push(block[:, self.channels :])
         self.end += self.step
 
     def process(self, block: np.ndarray) -> bool:
-        """Take `block` float32 [step, channels] and mix the step it finishes.
+        """Take `block` float32 [step, channels or inputs] and mix the step it finishes.
 
         Returns False where the network gave NaN or infinity: state and overlap-add then start
         afresh, and samples before `end` are not to be played.
@@ -288,6 +301,8 @@ class Engine:
             past = lane.analysis.last(size, self.lookahead)[place]
             self.dry[:, channel] = past[:step]
             self._dry_tail[:, channel] = past[step:]
+        if self._prepared is not None:
+            self._prepared.over(self.stems, self.stem_tails, self._condition)
 
     def _mix_down(self) -> None:
         course, now, streams = self._ramps.course, self._ramps.now, self.streams

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 from realtime.changes import Notice
 from realtime.control import Refused, Value
 from realtime.deck.orders import DeckNews, Order, Peaks
+from realtime.deck.preparer import ADDRESSES as HQ
+from realtime.deck.preparer import HighQuality, Preparer
 from realtime.demo import SHOW
 from realtime.errors import HostError
 from realtime.gesturefile import find_gesture, read_gesture
@@ -76,7 +78,7 @@ class Host:
 
     `gestures`, names or files, play from where the sound begins. What goes in and out is recorded to a folder in
     `record_to`. It begins as `scene` says, but for what runs, which is in `plan`; with `keep_last`, how it stands is kept
-    for the next start.
+    for the next start. Files on the deck are prepared as `hq` says.
     `say` hears what a start takes its time for; `discovery` None keeps the host to itself. Raises HostError with what is
     wrong and allowed.
     """
@@ -94,8 +96,10 @@ class Host:
         record_to: Path | None = None,
         scene: Scene | None = None,
         keep_last: bool = False,
+        hq: HighQuality | None = None,
     ) -> None:
-        self._plan = plan
+        self._plan = plan = replace(plan, prepared=plan.deck is not None and hq is not None)
+        self._hq, self.preparer = hq, None
         self.scenes: Scenes | None = None
         self.gestures: Gestures | None = None
         self.tempo: Tempo | None = None
@@ -134,6 +138,7 @@ class Host:
         models = sorted({*list_separators(), meta.name})
         link.deck = plan.deck is not None
         self._deck_told: dict[str, object] = {}
+        self._deck_refused = 0
         self.state = ControlState(meta.stems, link, attends=separator.attends, models=models, outputs=plan.outputs)
         self.scenes = Scenes(self.state, plan, lambda text: self._hear(Notice(text)))
         self.state.checks |= link.checks()
@@ -163,6 +168,12 @@ class Host:
         given = self.state.mix
         watch_outputs(self.state, lambda sentence: self._hear(Notice(sentence)))
         self.query = None if discovery is None else self._open_query(discovery)
+        if plan.prepared:
+            self.preparer = Preparer(
+                self._hq, plan.separator, tuple(meta.stems), plan.channels,
+                lambda order: link.change(order.address, order.values), self.state.set_info, lambda text: self._hear(Notice(text)),
+            )
+            link.serve(HQ, self.preparer.change, lambda message, before: None)
         self.engine = RemoteEngine(replace(plan, mix=given), say, self._hear, lambda: self.state.mix)
         link.engine = self.engine
         self.gestures.start()
@@ -211,7 +222,12 @@ class Host:
             self.state.set_info("/deck/overview", news.columns)
             return
         if isinstance(news, DeckNews):
+            if self.preparer is not None:
+                self.preparer.hear(news)
             told = news.values()
+            if news.refused != self._deck_refused:
+                # The table holds what was asked for.
+                self._deck_told, self._deck_refused = {}, news.refused
             for address, value in told.items():
                 if self._deck_told.get(address) != value:
                     self.state.set_info(address, value)
@@ -242,7 +258,7 @@ class Host:
         if self.gestures is not None:
             self.gestures.close()
         ended = None if self.engine is None else self.engine.stop()
-        for part in (self.recorder, self.scenes, self.surface, self.query, self.server, self.tempo):
+        for part in (self.preparer, self.recorder, self.scenes, self.surface, self.query, self.server, self.tempo):
             if part is not None:
                 part.close()
         return ended
@@ -283,7 +299,7 @@ class _LateLink:
     def checks(self) -> dict[str, Check]:
         """Return by address what refuses beforehand what this link and the engine carry out."""
         table = self._state().controls
-        deck = {address: self._check_deck for address in table if address.startswith("/deck/")}
+        deck = {address: self._check_deck for address in table if address.startswith("/deck/")} | dict.fromkeys(HQ, _no_hq)
         return deck | {"/model": self._check_model, "/mode": self._check_mode} | dict.fromkeys(surface.ADDRESSES, _no_midi)
 
     def _check_deck(self, message: Message, before: Sequence[Message]) -> None:
@@ -304,13 +320,13 @@ class _LateLink:
             raise Refused(message.address, f"the separator has no mode {mode}, but {offered}; nothing was changed")
 
     def change(self, address: str, value: Value | tuple[Value, ...] | None) -> None:
+        if address in self.carries_out:
+            self.carries_out[address](address, value)
+            return
         if address.startswith("/deck/"):
             given = value if isinstance(value, tuple) else () if value in ("", None) else (value,)
             if self.engine is not None:
                 self.engine.change(Order(address, given))
-            return
-        if address in self.carries_out:
-            self.carries_out[address](address, value)
             return
         if address == "/mode/auto":
             self._state().set_info(address, value)
@@ -331,6 +347,10 @@ class _LateLink:
 
     def telemetry(self):
         return self.engine.telemetry() if self.engine is not None else None
+
+
+def _no_hq(message: Message, before: Sequence[Message]) -> None:
+    raise Refused(message.address, "this run prepares nothing: start the host with --deck; nothing was changed")
 
 
 def _no_midi(message: Message, before: Sequence[Message]) -> None:

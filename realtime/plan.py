@@ -30,6 +30,8 @@ class Plan:
     device: str | int | tuple[str, str] | None = None
     rate: int | None = None
     block: int | None = None
+    # The reserve is at least so many seconds, however quick the separator.
+    reserve: float = 0.0
     channels: int = 2
     # What leaves on each pair of output channels at the start, see realtime/outputs.py; none is the master on `channels`.
     outputs: tuple[str, ...] = ()
@@ -51,6 +53,8 @@ class Plan:
     begin: float = 0.0
     # A deck as the source, in place of `source`, and what is on it.
     deck: Setup | None = None
+    # Whether stems may come beside its sound, see realtime/deck/preparer.py.
+    prepared: bool = False
 
     @property
     def lines(self) -> int | tuple[int, int]:

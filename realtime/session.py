@@ -117,6 +117,8 @@ class Session:
             raise HostError("lockstep needs a sound device and its own input; files are separated with `separate`")
         if device is not None and (plan.record or plan.stems):
             raise HostError("recording needs the null device: add --device null, or leave out --record and --stems")
+        # Before the deck, which is as wide.
+        self._prepared = len(meta.stems) if plan.deck is not None and plan.prepared else 0
         engine_rate = rate if rate in meta.sample_rates else meta.sample_rates[0]
         if plan.stems and rate != engine_rate:
             raise HostError(
@@ -165,6 +167,7 @@ class Session:
         self.stream.priority = PRIORITY if plan.realtime else None
         if self.deck is not None:
             self.deck.heard = self.stream.bridge.played
+            self.deck.ring = self.stream.stems
         if self.stream.bridge.notice:
             notices.append(self.stream.bridge.notice)
         # What to record, by whoever reads the stream's taps; None for nothing.
@@ -201,7 +204,8 @@ class Session:
         self.stream.taps.heard.append(block)
 
     def _engine(self, separator: Separator, mode: Mode, run: str, mix: Mix) -> Engine:
-        return Engine(separator, mode, self._width, run, mix, self._engine_rate, len(self.plan.outputs))
+        pairs, prepared = len(self.plan.outputs), self._prepared > 0
+        return Engine(separator, mode, self._width, run, mix, self._engine_rate, pairs, prepared)
 
     def _choice(
         self, separator: Separator, name: str, run: str, hops: int = 200, playing: bool = False
@@ -218,7 +222,7 @@ class Session:
         work = self._works[key]
         period = meta.frames * mode.hop / self._engine_rate
         # A measurement on a busy machine must not buy delay for ever: a hop of reserve is the most that helps.
-        longest = min(work[1], period)
+        longest = max(min(work[1], period), self.plan.reserve)
         rate = self.device.rate
         reserve = reserve_for(longest, self._block, rate)
         if block is None:
@@ -355,7 +359,7 @@ class Session:
 
     def _source(self, plan: Plan, rate: int, null: bool, notices: list[str]):
         if plan.deck is not None:
-            self.deck = Deck(rate, plan.channels, plan.deck)
+            self.deck = Deck(rate, plan.channels, plan.deck, self._prepared)
             return self.deck.read, plan.channels
         source = plan.source or ("demo" if null else None)
         if source is None:

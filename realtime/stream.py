@@ -17,6 +17,7 @@ from realtime.mix import Mix, Schedule
 from realtime.priority import PRIORITY, raise_priority
 from realtime.seam import Result, Seam
 from realtime.separator import flush_denormals
+from realtime.stemring import StemRing
 from realtime.successor import Successor
 from realtime.taps import SEEN, Description, Layout, Taps, capacity_for
 from realtime.telemetry import Telemetry
@@ -28,13 +29,17 @@ _ROOM = 8192
 
 
 class Feed:
-    """Input of `bridge` as a chain wants it: a quantum at a time, finite, in as many channels as its engine has."""
+    """Input of `bridge` as a chain wants it: a quantum at a time, finite, in as many channels as its engine has.
 
-    def __init__(self, bridge: Bridge, chain: Native | Resampled) -> None:
-        self._bridge = bridge
+    The stems that travel beside it, if any, follow in further columns.
+    """
+
+    def __init__(self, bridge: Bridge, chain: Native | Resampled, stems: StemRing | None = None) -> None:
+        self._bridge, self._stems = bridge, stems
         self._chunk = np.zeros((chain.quantum, bridge.in_channels), np.float32)
         channels = chain.engine.channels
-        self._wide = None if channels == bridge.in_channels else np.zeros((chain.quantum, channels), np.float32)
+        self._channels, inputs = channels, chain.engine.inputs
+        self._wide = None if inputs == bridge.in_channels else np.zeros((chain.quantum, inputs), np.float32)
         self._places = [c % bridge.in_channels for c in range(channels)]
 
     def take(self, start: int) -> np.ndarray | None:
@@ -45,7 +50,9 @@ class Feed:
         np.nan_to_num(block, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
         if self._wide is None:
             return block
-        self._wide[:] = block[:, self._places]
+        self._wide[:, : self._channels] = block[:, self._places]
+        if self._stems is not None:
+            self._stems.read(start, self._wide[:, self._channels :])
         return self._wide
 
     def silence(self) -> np.ndarray:
@@ -77,6 +84,10 @@ class Stream:
         self.rate, self.block = rate, block
         ins, outs = channels or (chain.engine.channels, chain.engine.channels)
         self.bridge = Bridge(latency.inside, chain.rise, chain.tail_weights, ins, outs, max(block, chain.hop), _ROOM)
+        # Beside the input, what has been made of it beforehand; for whoever gives the input.
+        self.stems: StemRing | None = None
+        if chain.engine.inputs > chain.engine.channels:
+            self.stems = StemRing(len(self.bridge), len(chain.engine.names), chain.engine.channels)
         self.work = WorkCounts()
         self.hops = self.misses = 0
         self._out_channels = outs
@@ -175,7 +186,7 @@ class Stream:
 
     def feed_for(self, chain: Native | Resampled) -> Feed:
         """Return the input as `chain` wants it."""
-        return Feed(self.bridge, chain)
+        return Feed(self.bridge, chain, self.stems)
 
     def tell_mixes(self, chain: Native | Resampled) -> None:
         """Let `chain` have every mix that still matters, and those to come."""
@@ -203,7 +214,7 @@ class Stream:
     def _install(self, chain: Native | Resampled, latency: Latency, read: int) -> None:
         self.chain, self.engine, self.latency = chain, chain.engine, latency
         self._chains = (chain,)
-        self._feed = Feed(self.bridge, chain)
+        self._feed = self.feed_for(chain)
         self._read = read
         # Further behind than this, hops are left out: late sound is of no use, and the delay must not grow.
         # It costs what is on its way through the look-ahead as well.
@@ -361,7 +372,7 @@ class Stream:
         start = round(self.chain.base * engine.rate / self.rate) + engine.start
         # What is read ahead is shown when it is heard.
         if not self.latency.ahead:
-            taps.input.write(self._read - len(block), taps.generation, block)
+            taps.input.write(self._read - len(block), taps.generation, block[:, : engine.channels])
         elif mixed:
             taps.input.write(start, taps.generation, engine.dry)
         if mixed:

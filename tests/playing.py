@@ -67,10 +67,11 @@ def open_stream(
     channels: int | tuple[int, int] = 2,
     rate: int = 44100,
     pairs: int = 0,
+    prepared: bool = False,
 ) -> Stream:
     """Return a stream on blocks of `block` (None: varying, none longer than `reserve`); two channels for each of `pairs`."""
     ins, outs = (channels, channels) if isinstance(channels, int) else channels
-    chain = chain_for(Engine(separator, mode, outs, run, mix, pairs=pairs), rate)
+    chain = chain_for(Engine(separator, mode, outs, run, mix, pairs=pairs, prepared=prepared), rate)
     outs = 2 * pairs or outs
     latency = chain.latency(block, reserve or block)
     return Stream(chain, latency, rate, block or reserve, (ins, outs))

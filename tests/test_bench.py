@@ -19,6 +19,7 @@ from conftest import Graph, metadata
 import run_live
 from realtime.bench import Request, bench, contenders, machine, suite
 from realtime.bench.arithmetic import count_macs, macs_of
+from realtime.bench.bare import with_bare
 from realtime.bench.change import click_db, measure_click
 from realtime.bench.child import Child
 from realtime.bench.computer import peak_memory
@@ -28,10 +29,11 @@ from realtime.bench.delay import measure_delay
 from realtime.bench.figures import Course, Figures, Measured, percentile
 from realtime.bench.flooded import FloodFigures, measure_flood
 from realtime.bench.osc import OscFigures, delays, measure_osc
-from realtime.bench.paced import Record, Task, measure, with_control
+from realtime.bench.paced import Record, measure, with_control
 from realtime.bench.page import page, rate_sentence
 from realtime.bench.report import Refused, Report
 from realtime.bench.tagged import TagFigures, bundle, measure_tags
+from realtime.bench.task import Task
 from realtime.errors import HostError
 from realtime.latency import Mode, latency_for
 from realtime.library import find_separator
@@ -195,6 +197,21 @@ def test_a_late_wake_leaves_the_deadlines_of_the_following_ones_where_they_were(
     np.testing.assert_allclose(late[2:7], [0, 0.026, 0.016, 0.006, 0], atol=1e-12)
 
 
+def test_work_that_takes_too_long_is_late_and_those_behind_it_with_it():
+    clock = Clock({})
+    spent = iter([0.0, 0.025, 0.0, 0.0, 0.0])
+    schedule = Schedule(begin=0.5, period=0.01, reserve=0.005, hops=5)
+    late = lateness(schedule, clock, clock.sleep, lambda: clock.sleep(next(spent)))
+    np.testing.assert_allclose(late, [0, 0.025, 0.015, 0.005, 0], atol=1e-12)
+
+
+@pytest.mark.parametrize(("reserve", "misses"), [(60.0, 0), (-1.0, 5)])
+def test_the_network_without_the_host_keeps_the_same_schedule(reserve, misses):
+    schedule = Schedule(begin=0.0, period=0.002, reserve=reserve, hops=5)
+    task = Task(IDENTITY, Path("unused"), "low", "stems", 5)
+    assert with_bare(FIGURES, task, schedule) == replace(FIGURES, misses_bare=misses)
+
+
 def test_the_controls_misses_are_those_later_than_the_reserve_and_change_no_other_figure():
     schedule = Schedule(begin=7.0, period=0.01, reserve=0.005, hops=4)
     measured = with_control(Measured(FIGURES, COURSE), schedule, np.array([0.0, 0.004, 0.006, 0.009]))
@@ -240,6 +257,17 @@ def test_a_few_hops_in_real_time_give_figures(tmp_path):
     assert figures.latency_ms == pytest.approx(figures.delay_reported_samples / 44.1)
     assert sum(samples for _, samples in course.split) == figures.delay_reported_samples
     assert len(course.took) == len(course.at) <= 5
+
+
+def test_a_reserve_that_is_asked_for_is_in_the_delay(tmp_path):
+    music = tmp_path / "music.wav"
+    soundfile.write(music, np.full((1000, 2), 0.1), 44100, "FLOAT")
+    *_, measured = measure(Task(IDENTITY, music, "low", "single", 5, block=256, reserve=0.02))
+    assert measured.figures.deadline_ms == pytest.approx(4 * 256 / 44.1)
+    assert measured.figures.agrees
+    with pytest.raises(SystemExit):
+        run_live.main(["--reserve", "much"])
+    assert run_live.main(["--device", "null", "--no-window", "--reserve", "201"]) == 1
 
 
 # OSC.

@@ -30,8 +30,9 @@ def lateness(
     schedule: Schedule,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], object] = time.sleep,
+    work: Callable[[], object] = lambda: None,
 ) -> np.ndarray:
-    """Keep `schedule`, doing nothing; return how late each wake was, in seconds, float64 [hops].
+    """Keep `schedule`, doing nothing, or `work`; return how late after its wake each was done, in seconds, float64 [hops].
 
     A late wake leaves the deadlines of the following ones where they were.
     """
@@ -40,6 +41,7 @@ def lateness(
         due = schedule.begin + hop * schedule.period
         if (wait := due - clock()) > 0:
             sleep(wait)
+        work()
         late[hop] = clock() - due
     return late
 

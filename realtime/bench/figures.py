@@ -14,7 +14,8 @@ class Figures:
     `delay_measured_samples` is None where the click met a gap, `mmacs` (million multiply-accumulates per call) and
     `gmacs_per_second` where they cannot be counted, `memory_mb` where the system does not tell. `hop` is what one call
     finishes, in samples; `deadline_ms` the reserve; `load` the median work over the duration of a hop. `control_...`
-    is by how much a thread that does nothing woke late. `click_db`: see `realtime.bench.change`.
+    is by how much a thread that does nothing woke late; `misses_bare` are those of the network without the host, where
+    asked for. `click_db`: see `realtime.bench.change`.
     """
 
     mode: str
@@ -40,6 +41,7 @@ class Figures:
     memory_mb: float | None
     mmacs: float | None
     gmacs_per_second: float | None
+    misses_bare: int | None = None
 
     @property
     def agrees(self) -> bool:

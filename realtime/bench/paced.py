@@ -8,20 +8,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Literal
+from dataclasses import replace
 
 import numpy as np
 import soundfile
 
 from realtime.bench.arithmetic import count_macs
+from realtime.bench.bare import with_bare
 from realtime.bench.change import measure_click
 from realtime.bench.child import Child
 from realtime.bench.computer import peak_memory
 from realtime.bench.control import Schedule, keep_schedule
 from realtime.bench.delay import measure_delay
 from realtime.bench.figures import Course, Figures, Measured, percentile
+from realtime.bench.task import Task
 from realtime.devices.null import NullDevice
 from realtime.errors import HostError
 from realtime.memory import lock_memory
@@ -37,21 +37,6 @@ WARM_UP = 1.0
 # How long before its first hop the control is told of it, in seconds: half of the warm-up.
 _NOTICE = 0.5
 _POLL = 0.1
-
-
-@dataclass(frozen=True)
-class Task:
-    """One measurement: `music` is a stereo file that is played over and over, `hops` 0 stands for a minute of them.
-
-    A hop is what one call of the separator finishes. `block` None is what the host takes by itself.
-    """
-
-    separator: Path
-    music: Path
-    mode: str
-    run: Literal["single", "stems"]
-    hops: int = 0
-    block: int | None = None
 
 
 class Record(WorkCounts):
@@ -85,7 +70,16 @@ def measure(task: Task) -> Iterator[int | Schedule | Measured]:
     """
     separator = Separator.load(task.separator)
     mixes = [Mix(gains) for gains in presets_for(separator.metadata.stems).values()]
-    plan = Plan(task.separator, mixes[0], task.mode, task.run, device="null", block=task.block, source=str(task.music))
+    plan = Plan(
+        task.separator,
+        mixes[0],
+        task.mode,
+        task.run,
+        device="null",
+        block=task.block,
+        reserve=task.reserve,
+        source=str(task.music),
+    )
     session = Session(plan)
     mode, stream, started = mode_of(separator, task.mode), session.stream, session.started
     rate, block, latency = started.rate, started.block, started.latency
@@ -206,7 +200,10 @@ def measure_paced(task: Task, show: Callable[[int], object]) -> Measured:
                 control.send(schedule)
             else:
                 show(message)
-        return with_control(message, schedule, control.receive())
+        measured = with_control(message, schedule, control.receive())
+    if not task.bare:
+        return measured
+    return Measured(with_bare(measured.figures, task, schedule), measured.course)
 
 
 def _looped(audio: np.ndarray) -> Callable[[int], np.ndarray]:

@@ -20,11 +20,12 @@ from realtime.bench.contest import Entry, Refusal, Result, contest
 from realtime.bench.figures import Measured
 from realtime.bench.flooded import SPELLS, FloodFigures, measure_flood
 from realtime.bench.osc import OscFigures, measure_osc
-from realtime.bench.paced import SECONDS, Task, measure_paced
+from realtime.bench.paced import SECONDS, measure_paced
 from realtime.bench.page import page, rate_sentence
 from realtime.bench.report import Refused, Report
 from realtime.bench.table import Table, tables
 from realtime.bench.tagged import TagFigures, measure_tags
+from realtime.bench.task import Task
 from realtime.demo import demo_song
 from realtime.errors import HostError
 from realtime.metadata import Metadata
@@ -42,7 +43,8 @@ LONGEST_SPELL = 15.0
 class Request:
     """What to measure: `modes` and `runs` None are all that the separator at `path` has, `hops` 0 is a minute of them.
 
-    `block` None is what the host takes by itself. `peers` are other systems, where they are installed. `json` and `html`
+    `block` None is what the host takes by itself, and `reserve` the least of it, in seconds. `bare`: the network is paced
+    without the host as well. `peers` are other systems, where they are installed. `json` and `html`
     are where to write what was found.
     """
 
@@ -51,6 +53,8 @@ class Request:
     modes: tuple[str, ...] | None = None
     runs: tuple[str, ...] | None = None
     block: int | None = None
+    reserve: float = 0.0
+    bare: bool = False
     peers: bool = True
     json: Path | None = None
     html: Path | None = None
@@ -113,7 +117,7 @@ def _measured(
             hops = request.hops or round(SECONDS * rate / (meta.frames * meta.modes[name].hop))
             for run in runs:
                 try:
-                    task = Task(request.path, music, name, run, hops, request.block)
+                    task = Task(request.path, music, name, run, hops, request.block, request.reserve, request.bare)
                     measured.append(measure_paced(task, shown(f"{name} {run}", hops)))
                 except HostError as problem:
                     refused.append(Refused(name, run, str(problem)))

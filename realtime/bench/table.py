@@ -26,7 +26,8 @@ class Table:
 
 _MODES_NOTE = (
     "Work is the time a hop took, without interpolation between hops. Misses control: by a thread that does nothing, in a "
-    "process of its own, at the same time on the same schedule, so the machine's own. Delay: in samples, as reported, and "
+    "process of its own, at the same time on the same schedule, so the machine's own. Misses bare: by the network's calls alone, "
+    "without the host, afterwards on the same schedule. Delay: in samples, as reported, and "
     "of a click through the identity separator and the real path. Click: on a change of the condition, the largest second "
     "difference of the output over that of the steady tone, 0 dB where only the tone is heard. MAC: multiply-accumulates "
     "of matrix products, convolutions and recurrences per hop, over the median work."
@@ -65,6 +66,7 @@ def _modes(rows: Sequence[Figures]) -> Table:
         "load": [f"{100 * row.load:.0f} %" for row in rows],
         "misses": [str(row.misses) for row in rows],
         "misses control": [str(row.misses_control) for row in rows],
+        "misses bare": ["-" if row.misses_bare is None else str(row.misses_bare) for row in rows],
         "control p99 ms": [f"{row.control_p99_ms:.2f}" for row in rows],
         "control max ms": [f"{row.control_max_ms:.2f}" for row in rows],
         "delay": [str(row.delay_reported_samples) for row in rows],
@@ -74,6 +76,8 @@ def _modes(rows: Sequence[Figures]) -> Table:
         "MMAC": [_number(row.mmacs, ".2f") for row in rows],
         "GMAC/s": [_number(row.gmacs_per_second, ".1f") for row in rows],
     }
+    if all(row.misses_bare is None for row in rows):
+        del lines["misses bare"]
     return Table(
         title="Modes",
         head=("", *(f"{row.mode}\n{row.run}" for row in rows)),

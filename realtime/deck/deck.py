@@ -8,14 +8,19 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import chain
+from pathlib import Path
 
 import numpy as np
 
+from realtime.deck.cache import SEGMENT, Damaged, Entry
 from realtime.deck.material import CHUNK, Material
-from realtime.deck.orders import CUES, DeckNews, Order, Setup
+from realtime.deck.orders import CUES, FASTEST, SLOWEST, DeckNews, Order, Setup
 from realtime.deck.overview import Overview
 from realtime.deck.playhead import Jump, Loop, Looped, Play, PlayHead, Put, Wrap
+from realtime.deck.shelf import Shelf
+from realtime.deck.tempo import Tempo
 from realtime.errors import HostError
+from realtime.stemring import StemRing
 
 # Seconds decoded ahead of the play head, kept behind it, and kept from each hot cue and the loop's start on.
 AHEAD, BEHIND, KEPT = 20.0, 2.0, 3.0
@@ -30,13 +35,17 @@ class Deck:
 
     `read` is for the device, `order` for any thread, `said` holds sentences for the user. `heard` returns which sample of
     the stream is heard now; without it, the last one given. Raises HostError where the file of `setup` cannot be played.
+
+    With a number of `stems` their sound goes the same way as the mixture, as far as there is any, and into `ring`.
     """
 
-    def __init__(self, rate: int, channels: int, setup: Setup) -> None:
+    def __init__(self, rate: int, channels: int, setup: Setup, stems: int = 0) -> None:
         self.rate, self.channels = rate, channels
+        self.ring: StemRing | None = None
+        self._columns = stems * channels
         self.said: queue.SimpleQueue[str] = queue.SimpleQueue()
         self.heard: Callable[[], int] = lambda: self.head.given
-        self.head = head = PlayHead(channels)
+        self.head = head = PlayHead(channels + self._columns + bool(stems), marks=int(bool(stems)))
         self._cues: tuple[int | None, ...] = tuple(None if at is None else round(at * rate) for at in setup.cues)
         self._set_fade(setup.fade)
         self._orders: queue.SimpleQueue[Order | None] = queue.SimpleQueue()
@@ -47,6 +56,8 @@ class Deck:
         self._looped = Looped()
         self._material: Material | None = None
         self._overview: Overview | None = None
+        self._tempo: Tempo | None = None
+        self._refused = 0
         if setup.path is not None:
             material = Material(setup.path, rate, channels)
             start, end = (round(at * rate) for at in setup.loop)
@@ -54,17 +65,24 @@ class Deck:
             head.moves.append(Play(setup.playing))
             # Now: what is read before the sound begins must know whether it plays.
             head.obey()
+        # What goes wrong with it is no reason not to play.
+        self._orders.put(Order("/deck/tempo", (setup.tempo,)))
         self._thread = threading.Thread(target=self._run, name="deck", daemon=True)
         self._thread.start()
 
     def read(self, count: int) -> np.ndarray:
         """Return the next samples, float32 [count, channels]; it neither waits nor decodes."""
-        return self.head.read(count)
+        rows = self.head.read(count)
+        if not self._columns:
+            return rows
+        if self.ring is not None:
+            self.ring.write(rows[:, self.channels :])
+        return np.ascontiguousarray(rows[:, : self.channels])
 
     def read_surely(self, count: int) -> np.ndarray:
         """Return the next samples as `read` does, once they have been decoded."""
         self.wait_for(count)
-        return self.head.read(count)
+        return self.read(count)
 
     def wait_for(self, count: int) -> None:
         """Wait until the next `count` samples have been decoded: for what is read before the sound begins."""
@@ -80,6 +98,8 @@ class Deck:
         """End the decoder's thread."""
         self._orders.put(None)
         self._thread.join()
+        if self._tempo is not None:
+            self._tempo.close()
 
     # What it says of itself.
 
@@ -96,6 +116,12 @@ class Deck:
             looping=loop.on,
             cues=tuple(None if at is None else at / self.rate for at in self._cues),
             fade=1000 * head.fade / self.rate,
+            path="" if material is None else str(material.path),
+            contents="" if material is None else material.contents,
+            stems="" if material is None or material.stems is None else str(material.stems.entry.folder),
+            rate=self.rate,
+            tempo=head.tempo,
+            refused=self._refused,
         )
 
     def overview(self) -> bytes:
@@ -105,10 +131,10 @@ class Deck:
     def setup(self) -> Setup:
         """Return what is on it now, for one that goes on from here."""
         if self._material is None:
-            return Setup(fade=self.news().fade)
+            return Setup(fade=self.news().fade, tempo=self.head.tempo)
         news = self.news()
         return Setup(
-            str(self._material.path), news.position, news.playing, news.loop, news.looping, news.cues, news.fade
+            str(self._material.path), news.position, news.playing, news.loop, news.looping, news.cues, news.fade, news.tempo
         )
 
     def _state(self) -> str:
@@ -145,6 +171,7 @@ class Deck:
             try:
                 self._carry_out(order)
             except (HostError, RuntimeError, OSError, ValueError) as problem:
+                self._refused += 1
                 self.said.put(str(problem))
             except Exception as fault:  # noqa: BLE001 - this thread loads the next file
                 self._fail(fault)
@@ -177,6 +204,10 @@ class Deck:
                 raise HostError("/deck/load takes the path of a file; nothing was loaded.")
             case ["fade"], [milliseconds]:
                 self._set_fade(milliseconds)
+            case ["hq", "stems"], [contents, folder]:
+                self._use_stems(contents, folder)
+            case ["tempo"], [tempo]:
+                self._set_tempo(tempo)
             case _ if len(self.head.moves) > MOST_WAITING:
                 raise HostError(f"the sound stands still, and {len(self.head.moves)} orders wait for it already.")
             case _ if self._material is None:
@@ -264,8 +295,21 @@ class Deck:
     def _set_fade(self, milliseconds: float) -> None:
         self.head.fade = round(milliseconds * self.rate / 1000)
 
+    def _use_stems(self, contents: str, folder: str) -> None:
+        """Have the stems in `folder` for the file with these `contents`, if that is on the deck still; none where it is empty."""
+        material = self._material
+        if self._columns and material is not None and material.contents == contents:
+            material.stems = Shelf(Entry(Path(folder)), self._columns) if folder else None
+    def _set_tempo(self, tempo: float) -> None:
+        if not SLOWEST <= tempo <= FASTEST:
+            raise HostError(f"a tempo is {SLOWEST:g} to {FASTEST:g} times the file's own, not {tempo:g}; it stays as it was.")
+        if self._tempo is None and tempo != 1:
+            self._tempo = Tempo(self.head, self.rate, self.said.put)
+        if self._tempo is not None:
+            self._tempo.set(tempo)
+
     def _decode_one(self) -> bool:
-        """Decode what is wanted most; return whether there was any."""
+        """Decode what is wanted most, then take its stems; return whether there was any."""
         material, head = self._material, self.head
         if material is None:
             return False
@@ -273,7 +317,7 @@ class Deck:
         missing = next((index for index in wanted if index not in material.chunks), None)
         material.forget({*wanted, *self._span(material, self._here() - round(BEHIND * self.rate), BEHIND)})
         if missing is None or head.stuck:
-            return False
+            return self._take_stems(material, wanted)
         try:
             material.decode(missing)
         except (HostError, RuntimeError, OSError, ValueError) as problem:
@@ -282,6 +326,17 @@ class Deck:
         while material.notices:
             self.said.put(material.notices.pop(0))
         return True
+
+    def _take_stems(self, material: Material, wanted: list[int]) -> bool:
+        stems = material.stems
+        if stems is None:
+            return False
+        wanted = [*self._span(material, self._here() - round(BEHIND * self.rate), BEHIND), *wanted]
+        try:
+            return stems.take(dict.fromkeys(chunk * CHUNK // SEGMENT for chunk in wanted))
+        except Damaged as problem:
+            self.said.put(str(problem))
+            return True
 
     def _here(self) -> int:
         """Return where the play head is, or will be once it has the new file."""

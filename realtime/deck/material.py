@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import soxr
 
+from realtime.deck.shelf import Shelf, blank
 from realtime.devices.file import clean, open_audio, read_audio
 from realtime.errors import HostError
 
@@ -36,6 +37,8 @@ class Material:
         # A name may hold what is no text.
         self.title = self.path.stem.encode(errors="replace").decode()
         self.chunks: dict[int, np.ndarray] = {}
+        # Stems that belong to what is in the file now.
+        self.stems: Shelf | None = None
         # What there is to say of the file, once.
         self.notices: list[str] = []
         self._said: set[str] = set()
@@ -52,7 +55,9 @@ class Material:
             raise
         except (OSError, ValueError) as problem:
             raise HostError(f"{self.title!r} is no file that can be opened ({problem}); check the path.") from None
-        self._stamp = _stamp(self.path)
+        self._stamp, self.stems = stamp_of(self.path), None
+        # What is played, which may no longer be what has its name.
+        self.contents = contents_of(self._stamp)
         common = math.gcd(self._file.samplerate, self.rate)
         # So many frames of the file last as long as so many of the stream.
         self._in_step, self._out_step = self._file.samplerate // common, self.rate // common
@@ -92,8 +97,19 @@ class Material:
     def rows(self, start: int, out: np.ndarray) -> int:
         """Copy what is there from `start` on into `out` [n, channels], silence outside the file; return how many samples.
 
-        It stops short at the first that has not been decoded.
+        It stops short at the first that has not been decoded. Wider rows take the stems as well, see `realtime.deck.shelf`.
         """
+        if out.shape[1] == self.channels:
+            return self._sound(start, out)
+        done, stems = self._sound(start, out[:, : self.channels]), self.stems
+        extra = out[:done, self.channels :]
+        if stems is None:
+            blank(extra)
+        else:
+            stems.rows(start, extra, self.frames)
+        return done
+
+    def _sound(self, start: int, out: np.ndarray) -> int:
         done = 0
         while done < len(out):
             at = start + done
@@ -149,7 +165,7 @@ class Material:
         return rows if self._resampler is None else self._resampler.resample_chunk(rows, last=self._ended)
 
     def _look_for_changes(self) -> None:
-        stamp = _stamp(self.path)
+        stamp = stamp_of(self.path)
         if stamp == self._stamp:
             return
         before, self._stamp = self._stamp, stamp
@@ -169,13 +185,18 @@ class Material:
             self.notices.append(sentence)
 
 
-def _stamp(path: Path) -> tuple[int, int, int, int] | None:
+def stamp_of(path: Path) -> tuple[int, int, int, int] | None:
     """Return what tells a file from others, and its contents from others; None where there is none."""
     try:
         found = os.stat(path)
     except OSError:
         return None
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def contents_of(stamp: tuple[int, int, int, int] | None) -> str:
+    """Return `stamp` as text."""
+    return "" if stamp is None else ":".join(map(str, stamp))
 
 
 def _is_protected(path: Path) -> bool:

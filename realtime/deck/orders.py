@@ -7,6 +7,7 @@ from dataclasses import dataclass
 CUES = 8
 # The longest cross-fade at a jump, and the usual one, in milliseconds.
 LONGEST_FADE, FADE = 50.0, 5.0
+SLOWEST, FASTEST = 0.5, 2.0
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Setup:
     looping: bool = False
     cues: tuple[float | None, ...] = (None,) * CUES
     fade: float = FADE
+    tempo: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,10 @@ class Peaks:
 
 @dataclass(frozen=True)
 class DeckNews:
-    """How the deck stands: `position` is what is heard now, in seconds, as are the other times; `fade` in milliseconds."""
+    """How the deck stands: `position` is what is heard now, in seconds, as are the other times; `fade` in milliseconds.
+
+    `refused` counts the orders that were not carried out: what they asked for is not how it stands.
+    """
 
     state: str
     title: str
@@ -50,6 +55,13 @@ class DeckNews:
     looping: bool
     cues: tuple[float | None, ...]
     fade: float
+    # The file itself, what tells its contents from others, the folder of the cache its stems are taken from, and at what rate.
+    path: str = ""
+    contents: str = ""
+    stems: str = ""
+    rate: int = 0
+    tempo: float = 1.0
+    refused: int = 0
 
     def values(self) -> dict[str, object]:
         """Return address -> value for the table of controls; a cue that is not set stands at -1."""
@@ -62,4 +74,5 @@ class DeckNews:
             "/deck/loop": self.loop,
             "/deck/loop/on": int(self.looping),
             "/deck/fade": self.fade,
+            "/deck/tempo": self.tempo,
         } | {f"/deck/cue/{number}/at": -1.0 if at is None else at for number, at in enumerate(self.cues, 1)}
