@@ -306,6 +306,7 @@ def _live(options: argparse.Namespace) -> int:
     chosen, problems = Wanted(), ()
     if scene is not None:
         chosen, problems = wanted(scene, options.model or DEFAULT_MODEL)
+    windowed = options.window or (has_display() and not options.no_window)
     plan = Plan(
         separator=find_separator(options.model or chosen.model or DEFAULT_MODEL),
         mix=Mix(()),
@@ -319,6 +320,8 @@ def _live(options: argparse.Namespace) -> int:
         outputs=_outputs(options),
         source=options.input,
         deck=None if options.deck is None else Setup(options.deck or None),
+        # A window that opens for the first time must not lose its host with the song's last note.
+        again=windowed and options.input is None and options.record is None and options.stems is None,
         record=options.record,
         stems=options.stems,
         provider=options.provider,
@@ -328,7 +331,6 @@ def _live(options: argparse.Namespace) -> int:
     )
     osc = OscAddress(options.osc_host, options.osc_port, tuple(options.osc_allow))
     discovery = None if options.no_oscquery else Discovery(options.oscquery_port)
-    windowed = options.window or (has_display() and not options.no_window)
     with Console(stderr=True).status("starting, and measuring how long a hop takes here...") as status:
 
         def start(plan: Plan) -> Host:

@@ -59,7 +59,8 @@ class Button(QtWidgets.QAbstractButton):
         tall, wide = frame.height() > 46 * unit, frame.width() > 150 * unit
         margin = (54 if self._hint and wide and not tall else 14) * unit
         painter.setFont(fitted_font(self.text(), frame.width() - margin, self._pixels * unit, bold=True))
-        painter.drawText(frame, QtCore.Qt.AlignmentFlag.AlignCenter, self.text())
+        below = frame.adjusted(0, 9 * unit if self._hint and tall and not wide else 0, 0, 0)
+        painter.drawText(below, QtCore.Qt.AlignmentFlag.AlignCenter, self.text())
         if self._hint and (tall or wide):
             painter.setPen(mixed(INK, self._colour, 0.75) if self.lit else DIM)
             painter.setFont(font(12 * unit))

@@ -106,6 +106,7 @@ class Caption(QtWidgets.QWidget):
         painter.setPen(DIM)
         painter.setFont(font(15 * self._unit))
         if len(self.cells) == 1:
+            painter.setFont(fitted_font(self.cells[0], self.width() - 2 * self._unit, 15 * self._unit))
             painter.drawText(self.rect(), QtCore.Qt.AlignmentFlag.AlignVCenter, self.cells[0])
             return
         for index, (text, (left, right)) in enumerate(zip(self.cells, columns(self.width()), strict=True)):

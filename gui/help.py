@@ -5,7 +5,9 @@ from __future__ import annotations
 from pyqtgraph.Qt import QtCore, QtGui, QtWidgets
 
 from gui.keys import HELP
-from gui.palette import DIM, GROUND, LINE, NEUTRAL, PANEL, TEXT, font
+from gui.palette import DIM, GROUND, LINE, NEUTRAL, PANEL, TEXT, fitted_font, font
+
+LONGEST = 16
 
 
 class Help(QtWidgets.QWidget):
@@ -13,6 +15,7 @@ class Help(QtWidgets.QWidget):
 
     def __init__(self, parent: QtWidgets.QWidget) -> None:
         super().__init__(parent)
+        self.rows: tuple[tuple[str, str], ...] = HELP
         self._unit = 1.0
         self.hide()
 
@@ -37,8 +40,11 @@ class Help(QtWidgets.QWidget):
         veil.setAlpha(215)
         painter.fillRect(self.rect(), veil)
         unit = self._unit
-        line = 40 * unit
-        size = QtCore.QSizeF(960 * unit, (len(HELP) + 1.9) * line)
+        # Two columns where one would be too small to read.
+        columns = 1 if len(self.rows) <= LONGEST else 2
+        each = -(-len(self.rows) // columns)
+        line = min(40 * unit, (self.height() - 16 * unit) / (each + 1.9))
+        size = QtCore.QSizeF((960 if columns == 1 else 1250) * unit, (each + 1.9) * line)
         board = QtCore.QRectF(QtCore.QPointF((self.width() - size.width()) / 2, (self.height() - size.height()) / 2), size)
         painter.setPen(QtGui.QPen(LINE, 2 * unit))
         painter.setBrush(PANEL)
@@ -51,11 +57,13 @@ class Help(QtWidgets.QWidget):
         painter.setPen(DIM)
         painter.setFont(font(16 * unit))
         painter.drawText(head.adjusted(90 * unit, 0, 0, 0), vertical, "tooltips say each control's OSC address")
-        for number, (keys, what) in enumerate(HELP):
-            row = QtCore.QRectF(board.left() + 32 * unit, board.top() + (1.4 + number) * line, 300 * unit, line)
+        wide, first = (board.width() - 44 * unit) / columns, (300 if columns == 1 else 196) * unit
+        size_of = min(22 * unit, 0.6 * line)
+        for number, (keys, what) in enumerate(self.rows):
+            left, top = board.left() + 32 * unit + number // each * wide, board.top() + (1.4 + number % each) * line
             painter.setPen(NEUTRAL)
-            painter.setFont(font(22 * unit, bold=True))
-            painter.drawText(row, vertical, keys)
+            painter.setFont(fitted_font(keys, first - 12 * unit, size_of, bold=True))
+            painter.drawText(QtCore.QRectF(left, top, first, line), vertical, keys)
             painter.setPen(TEXT)
-            painter.setFont(font(22 * unit))
-            painter.drawText(row.adjusted(300 * unit, 0, 620 * unit, 0), vertical, what)
+            painter.setFont(fitted_font(what, wide - first - 20 * unit, size_of))
+            painter.drawText(QtCore.QRectF(left + first, top, wide - first, line), vertical, what)

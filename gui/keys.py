@@ -22,10 +22,24 @@ HELP = (
     ("B", "bypass on and off"),
     ("Space", "bypass while held"),
     ("Esc", "panic: bypass on at once"),
-    ("F2 – F6", "pages: view, stems, morph, mixes, setup"),
+    ("Ctrl + R", "record to disk; again to end the take"),
+    ("C  V", "record a gesture while held;  play it, stop it"),
+    ("N", "what was said last"),
+    ("F2 – F9", "pages: view, stems, morph, mixes, setup, device, rec, out"),
     ("arrows, Home", "move the morph dot, or what was last touched"),
     ("F11", "full screen"),
     ("F1  ?", "these keys; any key closes them"),
+)
+# Where there is a deck.
+DECK_HELP = (
+    ("Enter", "deck: play, pause"),
+    ("Ctrl + 1 – 8, pad", "hot cue: set, then jump;  Shift: set anew"),
+    ("comma  period  M", "loop: start, end, on and off"),
+    ("←  →", "seek 5 s;  Shift: half a second"),
+    ("↑  ↓", "see less, or more, around the play head"),
+    ("+  −  Backspace", "tempo by 1 %;  back to 100 %"),
+    ("Ctrl + O", "load a file; or drop one on the window"),
+    ("Ctrl + H", "high quality in the background"),
 )
 
 _SHIFTED_DIGITS = {

@@ -9,6 +9,7 @@ from pyqtgraph.Qt import QtCore, QtGui, QtWidgets
 from gui.echo import Echo
 from gui.palette import DIM, FAINT, GROUND, INK, LINE, PANEL, TEXT, WELL, fitted_font, font, mixed
 from gui.polygon import CENTRE, corners_for, gains_at, inside, point_of, shares_at
+from gui.trace import Trace
 
 HELP = (
     "Drag the dot between the instruments: a corner is that one alone, the centre all of them, between them a blend "
@@ -40,6 +41,7 @@ class MorphPad(QtWidgets.QWidget):
         self._corners = corners_for(1)
         self._axes = (Echo(0.5), Echo(0.5))
         self._ground = QtGui.QImage()
+        self.trace = Trace()
         self._unit = 1.0
         self.setToolTip(HELP)
         self.setAccessibleName("morph pad")
@@ -81,6 +83,9 @@ class MorphPad(QtWidgets.QWidget):
         """Go to the host's condition if it did not confirm in time."""
         if any([echo.tick() for echo in self._axes]):
             self._show(self._told)
+        if self.trace.kind:
+            self.trace.add(self.point)
+            self.update()
 
     def put(self, point: tuple[float, float]) -> None:
         """Move the dot by hand, to the nearest place on the pad, in one go."""
@@ -137,6 +142,7 @@ class MorphPad(QtWidgets.QWidget):
         self._paint_field(painter)
         for index in range(len(self.stems)):
             self._paint_plate(painter, index)
+        self.trace.paint(painter, self.spot, self._unit)
         self._paint_dot(painter)
 
     def _field(self) -> QtCore.QRectF:

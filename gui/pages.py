@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pyqtgraph.Qt import QtCore, QtWidgets
 
-from gui.button import Button
-from gui.palette import NEUTRAL
+from gui.tab import Tab
+
+# Tabs of a row.
+ACROSS = 5
 
 
 class Pages(QtWidgets.QWidget):
@@ -15,14 +17,16 @@ class Pages(QtWidgets.QWidget):
 
     def __init__(self, first: int) -> None:
         super().__init__()
-        self.tabs: list[Button] = []
+        self.tabs: list[Tab] = []
         self._first = first
+        # Pages that there is nothing to see on.
+        self._left_out: set[int] = set()
         self._unit = 1.0
-        self._row = QtWidgets.QHBoxLayout()
+        self._grid = QtWidgets.QGridLayout()
         self._stack = QtWidgets.QStackedLayout()
         self._column = QtWidgets.QVBoxLayout(self)
         self._column.setContentsMargins(0, 0, 0, 0)
-        self._column.addLayout(self._row)
+        self._column.addLayout(self._grid)
         self._column.addLayout(self._stack, 1)
 
     @property
@@ -33,17 +37,38 @@ class Pages(QtWidgets.QWidget):
     def add(self, name: str, widget: QtWidgets.QWidget, help: str) -> None:
         """Add a page."""
         index = len(self.tabs)
-        tab = Button(name, NEUTRAL, pixels=17)
+        tab = Tab(name)
         tab.setToolTip(f"{help}\nKey F{self._first + index}.")
         tab.clicked.connect(lambda: self.turn(index))
         tab.light(index == 0)
         self.tabs.append(tab)
-        self._row.addWidget(tab, 1)
+        self._place()
         self._stack.addWidget(widget)
+
+    def offer(self, index: int, offered: bool) -> None:
+        """Show the tab of page `index`, or hide it because there is nothing to see there."""
+        if (index in self._left_out) != offered:
+            return
+        self._left_out ^= {index}
+        self.tabs[index].setVisible(offered)
+        self._place()
+        if not offered and index == self.page:
+            self.turn(0)
+
+    def _place(self) -> None:
+        for tab in self.tabs:
+            self._grid.removeWidget(tab)
+        offered = [tab for index, tab in enumerate(self.tabs) if index not in self._left_out]
+        # Two rows of about the same length rather than one of names that nobody can read.
+        across = len(offered) if len(offered) <= ACROSS else -(-len(offered) // 2)
+        for number, tab in enumerate(offered):
+            self._grid.addWidget(tab, number // across, number % across)
+        for column in range(self._grid.columnCount()):
+            self._grid.setColumnStretch(column, int(column < across))
 
     def turn(self, index: int) -> None:
         """Show page `index`; nothing happens where there is none."""
-        if not 0 <= index < len(self.tabs):
+        if not 0 <= index < len(self.tabs) or index in self._left_out:
             return
         self._stack.setCurrentIndex(index)
         for number, tab in enumerate(self.tabs):
@@ -53,8 +78,8 @@ class Pages(QtWidgets.QWidget):
     def rescale(self, unit: float) -> None:
         """Lay out at `unit` screen pixels per design pixel."""
         self._unit = unit
-        self._row.setSpacing(round(4 * unit))
+        self._grid.setSpacing(round(4 * unit))
         self._column.setSpacing(round(8 * unit))
         for tab in self.tabs:
             tab.rescale(unit)
-            tab.setFixedHeight(round(36 * unit))
+            tab.setFixedHeight(round((32 if len(self.tabs) > ACROSS else 36) * unit))

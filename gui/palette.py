@@ -31,6 +31,8 @@ WARNING = QtGui.QColor("#FF6A2B")
 NEUTRAL = QtGui.QColor("#D5DDE5")
 
 STEM_COLOURS = {"vocals": ORANGE, "drums": SKY, "bass": PURPLE, "other": GREEN}
+# Of hot cues 1 to 8; their numbers say the same.
+CUE_COLOURS = tuple(map(QtGui.QColor, (YELLOW, SKY, VERMILION, PURPLE, GREEN, ORANGE, BLUE, "#B8C4CF")))
 FURTHER_COLOURS = (YELLOW, BLUE, VERMILION, "#B8C4CF")
 
 FAMILIES = ["Inter", "SF Pro Text", "Segoe UI", "Roboto", "Noto Sans", "DejaVu Sans", "sans-serif"]

@@ -77,7 +77,13 @@ class Spectrogram(QtWidgets.QWidget):
         return QtCore.QSize(round(120 * self._unit), round(60 * self._unit))
 
     def resizeEvent(self, event: QtGui.QResizeEvent) -> None:
+        self.sharpen()
+
+    def sharpen(self) -> None:
+        """Keep the picture at the resolution of the screen from now on."""
         size = (QtCore.QSizeF(self.size()) * self.devicePixelRatioF()).toSize()
+        if size == self._ring.size():
+            return
         grown = QtGui.QImage(size, QtGui.QImage.Format.Format_RGB32)
         grown.fill(WELL)
         if not self._ring.isNull() and not grown.isNull():

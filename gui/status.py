@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from pyqtgraph.Qt import QtCore, QtGui, QtWidgets
 
 from gui.history import History
+from gui.notices import Notices
 from gui.palette import CAUTION, DIM, FAINT, GOOD, INK, LINE, PANEL, TEXT, WARNING, fitted_font, font
 
 RISING = 5.0
-ERROR_SHOWN = 7.0
+LOG_SHOWN = 8
 REFRESH = 0.25
 BUSY, TOO_BUSY = 0.5, 0.8
 LARGE, SMALL, LEAST = 31.0, 25.0, 20.0
@@ -50,7 +51,7 @@ class Status(QtWidgets.QWidget):
         self._heard: dict[str, tuple] = {}
         self._answering: bool | None = None
         self._rose_at = -math.inf
-        self._error = self._notice = ("", -math.inf)
+        self.notices = Notices(clock)
         self._said = ""
         self._spots: list[tuple[QtCore.QRectF, str]] = []
         self._drawn_at = -math.inf
@@ -69,8 +70,7 @@ class Status(QtWidgets.QWidget):
     def hear(self, address: str, values: tuple) -> bool:
         """Take a message of the host if it is the status line's; return whether it was."""
         if address == "/error":
-            self._error = (": ".join(str(value) for value in values), self._clock())
-            self.update()
+            self.tell(": ".join(str(value) for value in values), error=True)
             return True
         if address == "/notice":
             # What was said before this window looked is old, and every subscription brings the last one again.
@@ -91,9 +91,9 @@ class Status(QtWidgets.QWidget):
             self.history.hear(address, values[0])
         return True
 
-    def tell(self, sentence: str) -> None:
-        """Show what the window itself has to say."""
-        self._notice = (sentence, self._clock())
+    def tell(self, sentence: str, error: bool = False) -> None:
+        """Show `sentence` in its turn, of the host or of the window itself."""
+        self.notices.tell(sentence, error)
         self.update()
 
     def show_answering(self, answering: bool) -> None:
@@ -188,15 +188,14 @@ class Status(QtWidgets.QWidget):
             return f"connecting to the host at {self._target}", None
         if not self._answering:
             return f"host not answering at {self._target}, trying again", WARNING
-        error, at = self._error
-        if error and self._clock() - at < ERROR_SHOWN:
-            return error, CAUTION
+        said = self.notices.shown
+        if said is not None and said.error:
+            return said.text, CAUTION
         state = self._value("/device/state") or ""
         if state.startswith("waiting"):
             return state, WARNING
-        notice, at = self._notice
-        if notice and self._clock() - at < ERROR_SHOWN:
-            return notice, CAUTION
+        if said is not None:
+            return said.text, CAUTION
         rate, block = self._value("/rate"), self._value("/block")
         device = " ".join(filter(None, (
             self._value("/device"), rate and f"{rate / 1000:g} kHz", block and f"block {block}")))
@@ -261,7 +260,12 @@ class Status(QtWidgets.QWidget):
             # A long sentence is read in two lines rather than half.
             painter.setFont(font(TWO_LINES * unit, ground is WARNING))
         painter.drawText(inside, QtCore.Qt.AlignmentFlag.AlignVCenter | QtCore.Qt.TextFlag.TextWordWrap, words)
-        self._spots.append((line, f"{words}\n{SECOND}"))
+        if more := self.notices.waiting if ground is CAUTION else 0:
+            painter.setFont(font(15 * unit, bold=True))
+            count = QtCore.QRectF(inside.right(), line.top(), edge, line.height())
+            painter.drawText(count, QtCore.Qt.AlignmentFlag.AlignCenter, f"+{more}")
+        log = "\n".join(said.line for said in list(self.notices.log)[-LOG_SHOWN:])
+        self._spots.append((line, "\n".join(filter(None, (words, log and f"Said last (key N lists them):\n{log}", SECOND)))))
 
 
 def _shown(value: float | str | None, pattern: str) -> str:

@@ -12,6 +12,8 @@ from gui.meter import Meter
 from gui.palette import DIM, INK, LINE, MUTE, NEUTRAL, PANEL, SOLO, TEXT, fitted_font, mixed
 
 FADER_HELP = "Drag to move, shift for fine, double click for {home}, wheel or arrow keys to step."
+# In a strip narrower than this, in design pixels, a long name is cut.
+NARROW, SHORT = 80, {"remainder": "rest"}
 NO_METER = "no meter in single"
 NO_METER_HELP = "Run as single, the separator makes one sound for all stems: there is no level of each stem to show."
 
@@ -51,8 +53,10 @@ class Plate(QtWidgets.QWidget):
         painter.drawRoundedRect(frame, 7 * unit, 7 * unit)
         painter.setPen(INK if self.lit else mixed(self._colour, PANEL, 0.7))
         centre = QtCore.Qt.AlignmentFlag.AlignCenter
-        painter.setFont(fitted_font(self.name, frame.width() - 12 * unit, 30 * unit, bold=True))
-        painter.drawText(frame, centre, self.name)
+        # What can be read from afar says more than the whole word.
+        name = SHORT.get(self.name, self.name) if frame.width() < NARROW * unit else self.name
+        painter.setFont(fitted_font(name, frame.width() - 12 * unit, 30 * unit, bold=True))
+        painter.drawText(frame, centre, name)
         painter.setPen(TEXT if self.lit else DIM)
         words = (self.note or self.reading).replace("-", "−")
         painter.setFont(fitted_font(words, frame.width(), 25 * unit, bold=True))

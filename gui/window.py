@@ -13,31 +13,44 @@ from gui.attention import Attention
 from gui.button import Button, Latch
 from gui.choosers import Choosers
 from gui.client import Client
+from gui.deckpage import DeckPage
+from gui.devicepage import DevicePage
+from gui.filechooser import DropVeil, dropped_file
+from gui.gesturebar import GestureBar
 from gui.help import Help
-from gui.keys import FIRST_PAGE, MUTE_KEYS, SOLO_KEYS, Keys, digit, place
+from gui.keys import DECK_HELP, FIRST_PAGE, HELP, MUTE_KEYS, SOLO_KEYS, Keys, digit, place
 from gui.law import UNITY, linear, position
 from gui.meter import Meter
+from gui.midihints import MidiHints
 from gui.mixes import Shelf, mixes_file
 from gui.mixpage import MixPage
 from gui.morph import MorphPad
+from gui.noticelog import NoticeLog
+from gui.outputpage import OutputPage
 from gui.pages import Pages
 from gui.palette import DIM, GROUND, NEUTRAL, RAISED, TEXT, WARNING, font, stem_colours
+from gui.recordpage import RED, RecordPage
 from gui.spectrogram import Spectrogram
 from gui.status import Status
 from gui.strip import StemStrip, remainder_strip, wet_strip
+from gui.welcome import Welcome
 
 FRAME = 1000 // 30
 DESIGN = (1280.0, 720.0)
 LEAST = (1024, 640)
 ROW = 5
 STRIPS_SHARE, EXTRA_SHARE, VIEWS_SHARE = 16, 5, 8
+# With a deck, which needs room.
+DECK_VIEWS_SHARE = 18
 
 PAGES = (
     ("VIEW", "Spectra of what comes in and of what goes out."), ("STEMS", "Spectra of each stem."),
     ("MORPH", "A dot that moves the condition between the instruments."), ("MIXES", "Your own mixes, and the ends of the crossfader."),
     ("SETUP", "Latency mode, run, separator and block, with what they cost."),
+    ("DEVICE", "The sound device, and what is played."), ("REC", "Recording to disk; red while it records."),
+    ("OUT", "What leaves on each output pair, and the headphone cue."),
 )
-MORPH = 2
+MORPH, DEVICE, REC, OUT = 2, 5, 6, 7
 
 
 class Window(QtWidgets.QWidget):
@@ -59,14 +72,26 @@ class Window(QtWidgets.QWidget):
         self.attention = Attention("the condition", "/telemetry/attention", NEUTRAL, height=26, title="attention")
         self.meters = {"input": Meter(NEUTRAL, "IN"), "output": Meter(NEUTRAL, "OUT")}
         self.waterfalls: dict[str, Spectrogram] = {}
+        self.deck = DeckPage()
         self.morph = MorphPad()
         self.choosers = Choosers()
+        self.gesture = GestureBar()
+        self.device = DevicePage()
+        self.record = RecordPage(client.target[0].startswith("127."))
+        self.outputs = OutputPage()
+        self.hints = MidiHints(lambda address: str(client.values.get(address, ("",))[0]), self)
         self.mixes = MixPage(Shelf(mixes_file() if mixes is None else mixes, self.status.tell), self._present)
         self.pages = Pages(FIRST_PAGE)
         self.help = Help(self)
+        self.log = NoticeLog(self, self.status.notices)
+        self.welcome = Welcome(self)
         self._preset = ""
         self._momentary = False
+        self._handle: QtGui.QWindow | None = None
         self._unit = 1.0
+        # Whether the page of the deck is turned to when a deck is first heard of.
+        self.deck_first = True
+        self._veil = DropVeil(self)
         self._build()
         client.received.connect(self._hear)
         client.answering.connect(self._show_answering)
@@ -79,6 +104,7 @@ class Window(QtWidgets.QWidget):
         self.setMinimumSize(*LEAST)
         self.setAutoFillBackground(True)
         self.setFocusPolicy(QtCore.Qt.FocusPolicy.StrongFocus)
+        self.setAcceptDrops(True)
         colours = QtGui.QPalette()
         colours.setColor(QtGui.QPalette.ColorRole.Window, GROUND)
         colours.setColor(QtGui.QPalette.ColorRole.ToolTipBase, RAISED)
@@ -100,17 +126,41 @@ class Window(QtWidgets.QWidget):
             column.setContentsMargins(0, 0, 0, 0)
         for spectrogram in self.spectrograms.values():
             self._view_column.addWidget(spectrogram, 1)
-        for (name, words), page in zip(PAGES, (view, stems, self.morph, self.mixes, self.choosers), strict=True):
+        self._morph_page = QtWidgets.QWidget()
+        column = QtWidgets.QVBoxLayout(self._morph_page)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(self.morph, 1)
+        column.addWidget(self.gesture)
+        pages = (view, stems, self._morph_page, self.mixes, self.choosers, self.device, self.record, self.outputs)
+        for (name, words), page in zip(PAGES, pages, strict=True):
             self.pages.add(name, page, words)
+        self.pages.offer(OUT, False)
+        self.outputs.opened.connect(self._open_outputs)
+        for page in (self.device, self.gesture, self.welcome):
+            page.say.connect(lambda address, values: self.client.send(address, *values))
+        for page in (self.record, self.outputs, self.hints):
+            page.say.connect(self._say)
+        self.record.going.connect(lambda words: self.pages.tabs[REC].alarm(RED if words else None, words))
+        self.gesture.following.connect(self.morph.trace.follow)
+        self.gesture.chosen.connect(self.morph.trace.forget)
+        self.welcome.wanted.connect(lambda: self.pages.turn(DEVICE))
         self.morph.moved.connect(lambda gains: self.client.send("/condition", *gains))
         self.choosers.say.connect(self._say)
         self.mixes.played.connect(self._play)
+        self.deck_page = len(self.pages.tabs)
+        self.pages.add("DECK", self.deck, "A file that is played, looped and jumped in.")
+        self.pages.offer(self.deck_page, False)
+        self.deck.say.connect(lambda address, values: self.client.send(address, *values))
+        self.deck.there.connect(self._show_deck)
         self._views = QtWidgets.QGridLayout()
         self._views.addWidget(self.pages, 0, 0, 2, 1)
         for row, meter in enumerate(self.meters.values()):
             self._views.addWidget(meter, row, 1)
             self._views.setRowStretch(row, 1)
         self._views.addWidget(self.attention, 2, 0, 1, 2)
+        self._views.addWidget(self.deck.strip, 3, 0, 1, 2)
+        self.deck.strip.hide()
+        self.pages.turned.connect(lambda page: self._show_strip())
         self._hands = QtWidgets.QVBoxLayout()
         self._hands.addWidget(self.mixes.crossfader, 1)
         self._hands.addWidget(self.bypass, 1)
@@ -132,6 +182,7 @@ class Window(QtWidgets.QWidget):
         column.addWidget(self._waiting, 1)
         column.addWidget(self._body, 1)
         self._body.hide()
+        self.hints.watch(self)
 
     def _rebuild_strips(self, stems: Sequence[str]) -> None:
         for strip in self.strips:
@@ -158,6 +209,7 @@ class Window(QtWidgets.QWidget):
         self._show_audible()
 
     def _rebuild_stem_views(self, stems: Sequence[str], colours: Sequence[QtGui.QColor]) -> None:
+        self.deck.expect(colours)
         for waterfall in self.waterfalls.values():
             self._stem_column.removeWidget(waterfall)
             waterfall.deleteLater()
@@ -166,6 +218,8 @@ class Window(QtWidgets.QWidget):
             waterfall.setToolTip(f"Spectrum of {stem}, ten seconds.\n/telemetry/spectrum/{stem}")
             self._stem_column.addWidget(waterfall, 1)
         self.morph.expect(tuple(stems), list(colours))
+        self.outputs.expect(stems, list(colours))
+        self.hints.watch(self)
 
     def _rebuild_presets(self, names: Sequence[str]) -> None:
         for button in self.presets:
@@ -182,6 +236,11 @@ class Window(QtWidgets.QWidget):
             button.rescale(self._unit)
             self.presets.append(button)
             self._preset_rows.addWidget(button, (i - 1) // across, (i - 1) % across)
+        self.hints.watch(self._body)
+
+    def _open_outputs(self) -> None:
+        self.pages.offer(OUT, True)
+        self.hints.watch(self.outputs)
 
     def _hear(self, address: str, values: tuple) -> None:
         # A message that does not fit the protocol is no reason to stop showing those that do.
@@ -191,7 +250,8 @@ class Window(QtWidgets.QWidget):
             return
 
     def _take(self, address: str, values: tuple) -> None:
-        self.choosers.hear(address, values)
+        for part in (self.choosers, self.device, self.record, self.outputs, self.gesture, self.welcome):
+            part.hear(address, values)
         if self.status.hear(address, values):
             if address == "/run":
                 self._show_run()
@@ -209,6 +269,8 @@ class Window(QtWidgets.QWidget):
         elif address.startswith("/telemetry/spectrum/"):
             name = address.removeprefix("/telemetry/spectrum/")
             (self.spectrograms.get(name) or self.waterfalls[name]).hear(values[0])
+        elif address.startswith("/deck/"):
+            self.deck.hear(address, values)
         elif address == "/condition":
             self.morph.hear(values)
         elif address == "/attention":
@@ -268,6 +330,19 @@ class Window(QtWidgets.QWidget):
             strip.silence(soloed and not strip.solo.lit)
         for strip in (*self.strips, self.remainder, self.wet):
             strip.dim(self.bypass.lit)
+        self.deck.show_audible([self.bypass.lit or strip.sounding for strip in self.strips])
+
+    def _show_strip(self) -> None:
+        self.deck.strip.setVisible(self.deck.present and self.pages.page != self.deck_page)
+
+    def _show_deck(self, there: bool) -> None:
+        self.pages.offer(self.deck_page, there)
+        if there and self.deck_first:
+            self.deck_first = False
+            self.pages.turn(self.deck_page)
+        self._show_strip()
+        self._grid.setColumnStretch(1, DECK_VIEWS_SHARE if there else VIEWS_SHARE)
+        self.help.rows = (*HELP, (f"F{FIRST_PAGE + self.deck_page}", "page of the deck"), *DECK_HELP) if there else HELP
 
     def _show_answering(self, answering: bool) -> None:
         self.status.show_answering(answering)
@@ -280,14 +355,17 @@ class Window(QtWidgets.QWidget):
 
     def _tick(self) -> None:
         now = time.monotonic()
-        for part in (self.bypass, self.status, self.morph, self.choosers):
+        for part in (self.bypass, self.status, self.morph, self.gesture, self.choosers, self.record, self.outputs, self.welcome):
             part.tick()
         for part in (*self.strips, self.remainder, self.wet, *self.meters.values(), *self.spectrograms.values(),
                      *self.waterfalls.values()):
             part.tick(now)
+        self.deck.tick()
 
     def _rescale(self) -> None:
         self._unit = unit = min(self.width() / DESIGN[0], self.height() / DESIGN[1])
+        for part in (self.deck, self._veil):
+            part.rescale(unit)
         edge, gap = round(14 * unit), round(10 * unit)
         self._grid.setContentsMargins(edge, edge, edge, edge)
         self._grid.setSpacing(gap)
@@ -301,11 +379,50 @@ class Window(QtWidgets.QWidget):
         QtWidgets.QToolTip.setFont(font(16 * unit))
         for part in (self.status, self._waiting, self.bypass, self.attention, *self.strips, self.remainder, self.wet, *self.presets,
                      *self.meters.values(), *self.spectrograms.values(), *self.waterfalls.values(), self.pages, self.morph, self.choosers,
-                     self.mixes, self.help):
+                     self.mixes, self.help, self.gesture, self.device, self.record, self.outputs, self.hints, self.log, self.welcome):
             part.rescale(unit)
 
     def resizeEvent(self, event: QtGui.QResizeEvent) -> None:
         super().resizeEvent(event)
+        self._rescale()
+
+    def dragEnterEvent(self, event: QtGui.QDragEnterEvent) -> None:
+        if path := dropped_file(event.mimeData()):
+            event.acceptProposedAction()
+            self._veil.show_words(f"Load {Path(path).name}" if self.deck.present else "This host has no deck")
+
+    def dragLeaveEvent(self, event: QtGui.QDragLeaveEvent) -> None:
+        self._veil.hide()
+
+    def dropEvent(self, event: QtGui.QDropEvent) -> None:
+        self._veil.hide()
+        path = dropped_file(event.mimeData())
+        if not path:
+            return
+        event.acceptProposedAction()
+        if self.deck.present:
+            self.deck.load_file(path)
+        else:
+            self.status.tell("this host has no deck to put a file on: start it with run_live.py --deck; nothing was changed")
+
+    def showEvent(self, event: QtGui.QShowEvent) -> None:
+        super().showEvent(event)
+        handle = self.windowHandle()
+        if handle is not None and handle is not self._handle:
+            self._handle = handle
+            handle.screenChanged.connect(self.fit)
+        self.fit(self.screen())
+
+    def fit(self, screen: QtGui.QScreen | None) -> None:
+        """Fit on `screen`: one that is scaled up may have less room than the window usually wants."""
+        if screen is None or QtGui.QGuiApplication.platformName() == "offscreen":
+            return
+        room = screen.availableSize()
+        self.setMinimumSize(min(LEAST[0], room.width()), min(LEAST[1], room.height()))
+        if not self.isFullScreen() and not self.isMaximized():
+            self.resize(self.size().boundedTo(room))
+        for spectrogram in (*self.spectrograms.values(), *self.waterfalls.values()):
+            spectrogram.sharpen()
         self._rescale()
 
     def closeEvent(self, event: QtGui.QCloseEvent) -> None:
@@ -316,19 +433,32 @@ class Window(QtWidgets.QWidget):
     def keyPressEvent(self, event: QtGui.QKeyEvent) -> None:
         if event.isAutoRepeat():
             return
-        if not self.help.isHidden():
+        if not (self.help.isHidden() and self.log.isHidden()):
             self.help.hide()
+            self.log.hide()
             return
         shift = bool(event.modifiers() & QtCore.Qt.KeyboardModifier.ShiftModifier)
         key, number = event.key(), digit(event)
         solo, mute = self._strip_on(event, SOLO_KEYS), self._strip_on(event, MUTE_KEYS)
+        if self.deck.present and self.deck.key(event):
+            return
         if event.modifiers() == QtCore.Qt.KeyboardModifier.ControlModifier and key == Keys.Key_S:
             self.mixes.store()
+        elif event.modifiers() == QtCore.Qt.KeyboardModifier.ControlModifier and key == Keys.Key_R:
+            self.record.button.flip()
         elif event.modifiers() & (QtCore.Qt.KeyboardModifier.ControlModifier | QtCore.Qt.KeyboardModifier.AltModifier
                                   | QtCore.Qt.KeyboardModifier.MetaModifier):
             super().keyPressEvent(event)
+        elif key == Keys.Key_Escape and self.welcome.isVisible():
+            self.welcome.put_away()
         elif key == Keys.Key_Escape:
             self._panic()
+        elif key == Keys.Key_C:
+            self.gesture.press(True)
+        elif key == Keys.Key_V:
+            self.gesture.toggle()
+        elif key == Keys.Key_N:
+            self.log.toggle()
         elif key in (Keys.Key_Question, Keys.Key_F1):
             self.help.toggle()
         elif number == 0:
@@ -367,6 +497,8 @@ class Window(QtWidgets.QWidget):
             return
         if event.key() == Keys.Key_Space:
             self._end_momentary()
+        elif event.key() == Keys.Key_C:
+            self.gesture.press(False)
         elif (strip := self._strip_on(event, SOLO_KEYS)) is not None:
             strip.hold_solo(False)
 

@@ -269,7 +269,20 @@ def controls_for(
         Control("/device/latency", "info", "ii", "what the device says it delays by, in and out", unit="samples"),
         Control("/hop", "info", "i", "what one call of the separator finishes", unit="samples"),
         Control("/model/rate", "info", "i", "sample rate at which the separator works", unit="Hz"),
-        Control("/source", "info", "s", "what is played: input (the device's own), demo, deck, or a file"),
+        Control(
+            "/source", "choice", "s", "what is played: input (the device's own), demo (round and round) or deck; reads a file's "
+            "name where one was given at the start",
+        ),
+        Control(
+            "/device/select", "action", "ss", "goes on with this input and output, by name; one name is for both, none is the "
+            "usual one, null is none", optional=True,
+        ),
+        Control("/device/look", "action", "", "looks which sound devices there are"),
+        Control(
+            "/device/list", "info", "s", "the devices found by the last look, as JSON: name, in and out (channels), rate, in_ms "
+            "and out_ms (their own delay), usual (ends for which it is the system's choice)", default=("",),
+        ),
+        Control("/device/wanted", "info", "s", "the device that was asked for; empty: the usual one", default=("",)),
         Control("/grants", "info", "s", "what the system granted and refused: real-time priority, locked memory"),
         Control(
             "/midi/learn", "choice", "s", "the control that the next knob, fader, key or button shall move; empty: none",
@@ -404,12 +417,14 @@ def _deck() -> tuple[Control, ...]:
                     f"/deck/cue/{cue}/set", "action", "f", f"sets hot cue {cue} there; without a time, to what is heard now",
                     optional=True, **seconds,
                 ),
+                Control(f"/deck/cue/{cue}/clear", "action", "", f"forgets hot cue {cue}"),
                 Control(f"/deck/cue/{cue}/at", "info", "f", f"where hot cue {cue} is; -1: not set", unit="s", default=(-1.0,)),
             )
         ),
         Control("/deck/position", "info", "f", "what is heard of the file now", unit="s", default=(0.0,)),
         Control("/deck/duration", "info", "f", "length of the file", unit="s", default=(0.0,)),
         Control("/deck/overview", "info", "b", "peaks of the file from start to end, a byte a column, 255 for full scale"),
+        Control("/deck/overview/fine", "info", "b", "the same in eight times as many columns"),
         Control("/deck/title", "info", "s", "name of the file", default=("",)),
         Control(
             "/deck/state", "info", "s", "off, empty, loading, playing, paused, ended, or failed: and why", default=("off",)

@@ -16,6 +16,8 @@ from realtime.deck.orders import DeckNews, Order, Peaks
 from realtime.deck.preparer import ADDRESSES as HQ
 from realtime.deck.preparer import HighQuality, Preparer
 from realtime.demo import SHOW
+from realtime.devicechoice import ADDRESSES as DEVICES
+from realtime.devicechoice import DeviceChoice
 from realtime.errors import HostError
 from realtime.gesturefile import find_gesture, read_gesture
 from realtime.gestures import ADDRESSES, Gestures
@@ -27,6 +29,7 @@ from realtime.midi import surface
 from realtime.midi.map import default_path, read_map
 from realtime.midi.ports import ports_of
 from realtime.midi.surface import Surface
+from realtime.move import Moved
 from realtime.osc import OscServer
 from realtime.outputs import watch_outputs
 from realtime.plan import Plan, Started, Wish
@@ -136,6 +139,7 @@ class Host:
         link = _LateLink(lambda: self.state)
         meta = separator.metadata
         models = sorted({*list_separators(), meta.name})
+        self._link = link
         link.deck = plan.deck is not None
         self._deck_told: dict[str, object] = {}
         self._deck_refused = 0
@@ -160,6 +164,8 @@ class Host:
         link.serve(ADDRESSES, self.gestures.ask, self.gestures.check)
         self.recorder = Recorder(self.state, lambda: None if link.engine is None else link.engine.taps)
         link.serve(RECORDING, self.recorder.change, self.recorder.check)
+        self._devices = DeviceChoice(lambda move: link.engine is not None and link.engine.move(move), self.state.set_info)
+        link.carries_out |= dict.fromkeys(DEVICES, self._devices.change)
         # Before the port: what is wrong with the map or the package ends the start.
         midi_map = read_map(midi.map or default_path(), self.state.controls, midi.map is not None) if midi.names else None
         midi_ports = ports_of(midi.names) if midi.names else None
@@ -214,12 +220,22 @@ class Host:
         """What runs now, or ran until the device went."""
         return self.engine.started
 
-    def _hear(self, news: Started | Notice | DeviceState | DeckNews | Peaks) -> None:
+    def _hear(self, news: Started | Notice | DeviceState | DeckNews | Peaks | Moved) -> None:
+        if isinstance(news, Moved):
+            self._plan = news.plan
+            self.scenes.use(news.plan)
+            self._link.deck = news.plan.deck is not None
+            if not self._link.deck and self._deck_told:
+                self.state.set_info("/deck/state", "off")
+                self.state.set_info("/deck/play", 0)
+            self._deck_told = {}
+            return
         if isinstance(news, DeviceState):
             self.state.set_info("/device/state", news.text)
             return
         if isinstance(news, Peaks):
             self.state.set_info("/deck/overview", news.columns)
+            self.state.set_info("/deck/overview/fine", news.fine)
             return
         if isinstance(news, DeckNews):
             if self.preparer is not None:

@@ -19,6 +19,7 @@ def infos(started: Started, plan: Plan) -> dict[str, Value | tuple[Value, ...]]:
         "/block": started.block,
         "/hop": started.hop,
         "/source": _source(started, plan),
+        "/device/wanted": _wanted(plan),
         "/grants": "none was asked for" if started.grants is None else started.grants.text,
     }
     if started.engine_rate:
@@ -33,6 +34,11 @@ def infos(started: Started, plan: Plan) -> dict[str, Value | tuple[Value, ...]]:
         if choice.quality is not None:
             values[f"/mode/{mode}/quality"] = choice.quality
     return values
+
+
+def _wanted(plan: Plan) -> str:
+    ends = plan.device if isinstance(plan.device, tuple) else (plan.device,)
+    return " -> ".join(dict.fromkeys(str(end) for end in ends if end is not None)).encode(errors="replace").decode()
 
 
 def _source(started: Started, plan: Plan) -> str:

@@ -25,11 +25,20 @@ _SECONDS_1900_TO_1970 = 2_208_988_800
 
 def encode(address: str, tags: str, values: Sequence[Value]) -> bytes:
     """Return the OSC packet of one message; `tags` holds the type of each value, of f, i, s and b."""
+    if b"" in values:
+        # OSC has empty blobs, and python-osc does not: what stands behind address and tags is put together value by value.
+        each = (b"\0" * 4 if value == b"" else encode("/", tag, (value,))[8:] for tag, value in zip(tags, values, strict=True))
+        return b"".join((_text(address), _text("," + tags), *each))
     builder = OscMessageBuilder(address)
     for tag, value in zip(tags, values, strict=True):
         # A file's name may hold what is no text; whoever listens must hear of the rest all the same.
         builder.add_arg(value.encode(errors="replace").decode() if tag == "s" and not value.isascii() else value, tag)
     return builder.build().dgram
+
+
+def _text(text: str) -> bytes:
+    raw = text.encode()
+    return raw.ljust(_padded(len(raw)), b"\0")
 
 
 def decode(packet: bytes) -> list[tuple[float | None, Message]]:

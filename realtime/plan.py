@@ -27,7 +27,7 @@ class Plan:
     mix: Mix
     latency: str | None = None
     run: Literal["single", "stems"] | None = None
-    device: str | int | tuple[str, str] | None = None
+    device: str | int | tuple[str | None, str | None] | None = None
     rate: int | None = None
     block: int | None = None
     # The reserve is at least so many seconds, however quick the separator.
@@ -55,6 +55,8 @@ class Plan:
     deck: Setup | None = None
     # Whether stems may come beside its sound, see realtime/deck/preparer.py.
     prepared: bool = False
+    # Whether a demo song that has been played out begins anew, for ever.
+    again: bool = False
 
     @property
     def lines(self) -> int | tuple[int, int]:

@@ -6,6 +6,7 @@ import atexit
 import logging
 import multiprocessing
 import os
+import queue
 import random
 import sys
 import threading
@@ -24,6 +25,7 @@ from realtime.grants import Grants
 from realtime.interrupts import interrupts_held, leave_ends_to_parent
 from realtime.memory import lock_memory
 from realtime.mix import Mix, Schedule
+from realtime.move import Ask, Go, Move, Moved, Release, Retake, Standing
 from realtime.plan import Plan, Started, Wish
 from realtime.segment import Segment
 from realtime.session import Session
@@ -43,6 +45,8 @@ _GLANCE = 0.5
 MOST_HELD = 1024
 # No start of a device takes longer, but for one whose server goes meanwhile.
 _LONGEST_START = 60.0
+# No change of what runs takes longer.
+_LONGEST_ANSWER = 30.0
 # What a process may take to finish, in seconds, before it is ended.
 _LONGEST_END = 10.0
 _log = logging.getLogger(__name__)
@@ -102,7 +106,7 @@ class _Shared:
     recording: Recording | None
 
 
-def _serve(plan: Plan, pipe, name: str, comeback: bool = False) -> None:
+def _serve(plan: Plan, pipe, name: str, comeback: bool = False, successor: bool = False) -> None:
     # What ends a group reaches all of it; the control process decides when sound ends, and its end is ours.
     leave_ends_to_parent()
     sys.setswitchinterval(SWITCH_INTERVAL)
@@ -113,11 +117,15 @@ def _serve(plan: Plan, pipe, name: str, comeback: bool = False) -> None:
         layout = session.stream.taps.layout
         segment = Segment.create(name, layout.size)
         session.stream.use(Taps(layout, segment.buf))
+        # Before the sound: to lock what is there takes its time, of which one that takes over has none later.
+        memory_refused = lock_memory() if plan.realtime and successor else None
         pipe.send(_Shared(layout, session.recording))
-        # The answer is that control has the memory, and all its files are open.
-        pipe.recv()
-        # Before the sound: to lock what is there takes its time.
-        memory_refused = lock_memory() if plan.realtime else None
+        # The answer is that control has the memory, and all its files are open; and where a run stands that is taken over.
+        answer = pipe.recv()
+        if isinstance(answer, Go):
+            session.go_on_from(answer.plan)
+        elif plan.realtime:
+            memory_refused = lock_memory()
         with limited(_LONGEST_START) if comeback else nullcontext():
             session.start(pipe.send)
     except HostError as problem:
@@ -132,6 +140,11 @@ def _serve(plan: Plan, pipe, name: str, comeback: bool = False) -> None:
     pipe.send(session.started)
     stop = threading.Event()
     changes = Changes(session, plan.automatic)
+    # Answers to control go by the one thread that sends.
+    answers: queue.SimpleQueue[Standing] = queue.SimpleQueue()
+
+    def standing() -> Plan:
+        return replace(session.resumption(), latency=changes.wanted, automatic=changes.automatic)
 
     def receive() -> None:
         try:
@@ -141,7 +154,14 @@ def _serve(plan: Plan, pipe, name: str, comeback: bool = False) -> None:
                 elif isinstance(message, Automatic):
                     changes.automatic = message.on
                 elif isinstance(message, Order):
-                    session.deck.order(message)
+                    if session.deck is not None:
+                        session.deck.order(message)
+                elif isinstance(message, Ask | Release):
+                    if isinstance(message, Release):
+                        session.release()
+                    answers.put(Standing(standing()))
+                elif isinstance(message, Retake):
+                    session.retake()
                 else:
                     for at, mix in message:
                         session.stream.submit(mix, at)
@@ -151,10 +171,12 @@ def _serve(plan: Plan, pipe, name: str, comeback: bool = False) -> None:
 
     threading.Thread(target=receive, name="mixes", daemon=True).start()
     told: DeckNews | None = None
-    glance, shown = 0.0, b""
+    glance, shown = 0.0, Peaks(b"")
     # Looks at uneven intervals, so that no device keeps step with it, which would look like longer blocks.
     while not session.over and not stop.wait(random.uniform(0.5, 1.5) * _BEAT):
         changes.beat()
+        while not answers.empty():
+            pipe.send(answers.get())
         while not changes.told.empty():
             pipe.send(changes.told.get())
         if session.deck is not None:
@@ -163,12 +185,11 @@ def _serve(plan: Plan, pipe, name: str, comeback: bool = False) -> None:
             if (now := session.deck.news()) != told:
                 pipe.send(told := now)
             if time.monotonic() >= glance and (seen := session.deck.overview()) != shown:
-                pipe.send(Peaks(shown := seen))
+                pipe.send(shown := seen)
                 glance = time.monotonic() + _GLANCE
     if (lost := session.lost) is not None and not stop.is_set():
         # Nothing is closed, because that may hang.
-        plan = replace(session.resumption(), latency=changes.wanted, automatic=changes.automatic)
-        pipe.send(Lost(lost, plan))
+        pipe.send(Lost(lost, standing()))
         return
     failure = session.failure
     session.stop()
@@ -191,9 +212,9 @@ def _await(plan: Plan, pipe) -> Plan:
     return replace(plan, mix=mix)
 
 
-def _main(plan: Plan, pipe, name: str, comeback: bool) -> None:
+def _main(plan: Plan, pipe, name: str, comeback: bool, successor: bool) -> None:
     try:
-        _serve(plan, pipe, name, comeback)
+        _serve(plan, pipe, name, comeback, successor)
     except (EOFError, BrokenPipeError, ConnectionResetError):
         pass
     finally:
@@ -206,11 +227,11 @@ def _main(plan: Plan, pipe, name: str, comeback: bool) -> None:
 class _Life:
     """One process of an engine, from its start to its end, and what is shared with it."""
 
-    def __init__(self, plan: Plan, comeback: bool) -> None:
+    def __init__(self, plan: Plan, comeback: bool, successor: bool = False) -> None:
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
         self._name = Segment.new_name()
-        arguments = plan, theirs, self._name, comeback
+        arguments = plan, theirs, self._name, comeback, successor
         self.process = context.Process(target=_main, args=arguments, name="engine", daemon=True)
         with interrupts_held(ends=True):
             self.process.start()
@@ -222,14 +243,14 @@ class _Life:
         self._segment: Segment | None = None
         self._tape: Tape | None = None
 
-    def take(self, shared: _Shared) -> None:
-        """Take the memory, open the files, and say so."""
+    def take(self, shared: _Shared, answer: Go | bool = True) -> None:
+        """Take the memory, open the files, and say so by `answer`."""
         self._segment = Segment.take(self._name)
         self.taps = taps = Taps(shared.layout, self._segment.buf)
         self.view = View(taps)
         if shared.recording is not None:
             self._tape = Tape(shared.recording, taps)
-        self.pipe.send(True)
+        self.pipe.send(answer)
 
     def let_go(self) -> tuple[tuple[Path, ...], str | None]:
         """Finish the files and give the memory back; return the files, and what they lack. The last view stays."""
@@ -270,7 +291,7 @@ class RemoteEngine:
         self,
         plan: Plan,
         say: Callable[[str], object] = lambda sentence: None,
-        tell: Callable[[Started | Notice | DeviceState | DeckNews | Peaks], object] = lambda news: None,
+        tell: Callable[[Started | Notice | DeviceState | DeckNews | Peaks | Moved], object] = lambda news: None,
         mix: Callable[[], Mix] | None = None,
     ) -> None:
         self._plan, self._hearer, self._mix = plan, tell, mix or (lambda: plan.mix)
@@ -289,6 +310,10 @@ class RemoteEngine:
         # Held while processes take turns, so that the one that is stopped is the one that runs.
         self._turn = threading.Lock()
         self._stopping = self._abandoned = False
+        # What makes itself ready to take over, and what the one that plays answers meanwhile.
+        self._successor: _Life | None = None
+        self._answers: queue.SimpleQueue[Standing] = queue.SimpleQueue()
+        self._moving = threading.Lock()
         self._life = _Life(plan, comeback=False)
         try:
             self.started: Started = self._await_start(say)
@@ -342,6 +367,16 @@ class RemoteEngine:
         self._held.append(wish)
         self._waiting.set()
 
+    def move(self, move: Move) -> bool:
+        """Have the run go on with another device or source, as soon as that is ready; `tell` hears what came of it.
+
+        It returns at once, False where another move is under way.
+        """
+        if not self._moving.acquire(blocking=False):
+            return False
+        threading.Thread(target=self._move, args=(move,), name="move", daemon=True).start()
+        return True
+
     def position(self, wall: float) -> int | None:
         """Return which input sample stands at wall-clock time `wall`; None while no sound runs."""
         return self._life.view.position(wall) if self._playing.is_set() else None
@@ -369,6 +404,8 @@ class RemoteEngine:
         """Stop the sound, finish what is recorded, and return how it ended."""
         with self._turn:
             self._stopping = True
+            if self._successor is not None:
+                self._successor.process.kill()
             if not self._over.is_set() and not self._playing.is_set():
                 # It waits for a device, and has nothing to write.
                 self._abandoned = True
@@ -391,13 +428,15 @@ class RemoteEngine:
 
     def _listen(self) -> None:
         while not self._over.is_set():
+            life = self._life
             try:
-                message = self._life.pipe.recv()
+                message = life.pipe.recv()
             except (EOFError, OSError):
                 message = None
-            self._take(message)
+            if life is self._life:
+                self._take(message)
 
-    def _take(self, message: _Shared | Started | Notice | DeckNews | Peaks | Lost | Waiting | Found | Ended | str | None) -> None:
+    def _take(self, message: _Shared | Started | Notice | DeckNews | Peaks | Lost | Waiting | Found | Ended | Standing | str | None) -> None:
         if isinstance(message, _Shared):
             try:
                 self._life.take(message)
@@ -411,6 +450,8 @@ class RemoteEngine:
                 self._resume(message)
         elif isinstance(message, Notice | DeckNews | Peaks):
             self._tell(message)
+        elif isinstance(message, Standing):
+            self._answers.put(message)
         elif isinstance(message, Lost):
             self._lose(message)
         elif isinstance(message, Waiting):
@@ -422,7 +463,7 @@ class RemoteEngine:
         elif message is None:
             self._mourn()
 
-    def _tell(self, news: Started | Notice | DeviceState | DeckNews | Peaks) -> None:
+    def _tell(self, news: Started | Notice | DeviceState | DeckNews | Peaks | Moved) -> None:
         try:
             self._hearer(news)
         except Exception:  # noqa: BLE001 - whoever hears it may not end this thread, which brings devices back
@@ -475,7 +516,80 @@ class RemoteEngine:
         except OSError:
             pass  # gone again, which the next message says
 
-    def _resume(self, started: Started) -> None:
+    # Moves.
+
+    def _move(self, move: Move) -> None:
+        try:
+            self._carry_over(move)
+        except HostError as problem:
+            # Without the list of devices that may follow.
+            reason = str(problem).splitlines()[0].removesuffix("; choose one of these:").rstrip(".")
+            self._tell(Notice(f"{reason}; {self.started.device} goes on."))
+        except (EOFError, OSError):
+            # Of the one or the other process; what plays tells its own end.
+            self._tell(Notice(f"what was to take over ended before it could; {self.started.device} goes on."))
+        finally:
+            with self._turn:
+                successor, self._successor = self._successor, None
+            if successor is not None:
+                successor.kill()
+            self._moving.release()
+
+    def _carry_over(self, move: Move) -> None:
+        life = self._life
+        if not self._playing.is_set():
+            # What is waited for is another device from now on.
+            self._plan = move.plan(self._plan)
+            self._tell(Moved(self._plan))
+            life.process.kill()
+            return
+        while not self._answers.empty():
+            self._answers.get()
+        self._send(Ask())
+        plan = move.plan(self._standing())
+        with self._turn:
+            if self._stopping:
+                return
+            self._successor = successor = _Life(replace(plan, mix=self._mix()), comeback=False, successor=True)
+        shared = _ready(successor)
+        with self._sending:
+            if self._life is not life or not self._playing.is_set():
+                raise HostError("the device that played went meanwhile; nothing was changed")
+            last = self.telemetry()
+            self._playing.clear()
+            life.pipe.send(Release())
+        try:
+            successor.take(shared, Go(self._standing()))
+            started = _started(successor)
+        except (HostError, EOFError, OSError):
+            life.pipe.send(Retake())
+            self._playing.set()
+            raise
+        if last is not None:
+            self._counted = last.standing_still()
+        with self._turn:
+            if self._stopping:
+                return
+            self._plan, self._life, self._successor = plan, successor, None
+        self._tell(Moved(plan))
+        self._resume(started, f"{started.device} plays now")
+        for notice in started.notices:
+            self._tell(Notice(notice))
+        # It ends by itself, and its word of that is not heard any more.
+        try:
+            life.pipe.send(None)
+        except OSError:
+            pass
+        life.process.join(_LONGEST_END)
+        life.kill()
+
+    def _standing(self) -> Plan:
+        try:
+            return self._answers.get(timeout=_LONGEST_ANSWER).plan
+        except queue.Empty:
+            raise HostError("the device that plays is busy with another change; nothing was changed") from None
+
+    def _resume(self, started: Started, words: str | None = None) -> None:
         before, self.started = self.started, started
         # What was scheduled is in the mix as it is now, or waits for a position of the new run.
         self._schedule.take_all()
@@ -485,7 +599,7 @@ class RemoteEngine:
             given = now
         self.device_state = PLAYING
         self._playing.set()
-        for news in (started, PLAYING, Notice(returned(before, started))):
+        for news in (started, PLAYING, Notice(returned(before, started, words))):
             self._tell(news)
 
     def _courier(self) -> None:
@@ -510,8 +624,27 @@ class RemoteEngine:
             time.sleep(0.002)
 
 
-def returned(before: Started, now: Started) -> str:
-    """Return in a sentence that the device plays again, and what is no longer as it was `before`."""
+def _ready(life: _Life) -> _Shared:
+    """Return what `life` shares once all but its device is ready. Raises HostError with why that cannot be."""
+    message = life.pipe.recv()
+    if isinstance(message, Ended):
+        raise HostError(message.failure)
+    return message
+
+
+def _started(life: _Life) -> Started:
+    """Return what `life` plays once its device does. Raises HostError where that refuses, or takes too long."""
+    while life.pipe.poll(_LONGEST_START):
+        message = life.pipe.recv()
+        if isinstance(message, Ended):
+            raise HostError(message.failure)
+        if isinstance(message, Started):
+            return message
+    raise HostError("the device does not open")
+
+
+def returned(before: Started, now: Started, words: str | None = None) -> str:
+    """Return in a sentence that the device plays again, or `words`, and what is no longer as it was `before`."""
     changes = [
         f"at {now.rate} Hz instead of {before.rate}" if now.rate != before.rate else "",
         f"in blocks of {now.block} instead of {before.block}" if now.block != before.block else "",
@@ -520,4 +653,4 @@ def returned(before: Started, now: Started) -> str:
         changes.append(f"with an added latency of {now.latency.added} samples instead of {before.latency.added}")
     if now.device_latency != before.device_latency:
         changes.append("with {} samples in and {} out of its own".format(*now.device_latency))
-    return ", ".join([f"{now.device} plays again", *filter(None, changes)]) + "."
+    return ", ".join([words or f"{now.device} plays again", *filter(None, changes)]) + "."

@@ -24,7 +24,8 @@ SUFFIX = ".toml"
 HEAD = "# A scene of LaSAFT Live. docs/scenes.md says what may stand here; what is not known is kept.\n"
 # What ends with the moment, or is done rather than set; and the deck, which plays on whatever is called up.
 NOT_KEPT = frozenset(
-    {"/record", "/midi/learn", "/deck/play", "/deck/loop", "/deck/loop/on", "/deck/fade", "/deck/hq", "/deck/tempo"}
+    ("/record", "/midi/learn", "/source")
+    + ("/deck/play", "/deck/loop", "/deck/loop/on", "/deck/fade", "/deck/hq", "/deck/tempo")
 )
 # Controls that say what runs, by their key in the table `run`.
 RUNS = {"model": "/model", "mode": "/mode", "run": "/run", "block": "/block"}

@@ -71,6 +71,11 @@ class Scenes:
         self._thread = threading.Thread(target=self._work, name="scenes", daemon=True)
         self._thread.start()
 
+    def use(self, plan: Plan) -> None:
+        """Take `plan` for that of the host from now on."""
+        self._plan = plan
+        self._changed = True
+
     def check(self, message: Message, before: Sequence[Message]) -> None:
         """Raise Refused where no scene can be called so, or there is none to load or delete."""
         address, (name,) = message

@@ -18,8 +18,9 @@ from realtime import providers
 from realtime.chain import chain_for
 from realtime.choice import Choice
 from realtime.deck.deck import Deck
+from realtime.deck.orders import Order
 from realtime.demo import demo_song
-from realtime.devices.file import FileSource, reader
+from realtime.devices.file import FileSource, endless, reader
 from realtime.devices.null import NullDevice
 from realtime.devices.portaudio import PortAudioDevice
 from realtime.engine import Engine, full_mix
@@ -127,6 +128,7 @@ class Session:
         if plan.deck and plan.stems:
             raise HostError("a deck has no end, and its stems none: leave out --stems, or play the file with --input")
         self._frames: int | None = None
+        self._endless = False
         self.deck: Deck | None = None
         if plan.probe is not None:
             self._wire = Probe(plan.probe, rate, lambda: self.stream.latency.inside)
@@ -157,7 +159,7 @@ class Session:
         self._read = read
         if self._frames is not None:
             engine.ends_at = math.ceil(self._frames * engine_rate / rate)
-        if engine.lookahead and (self._frames is not None or self.deck is not None):
+        if engine.lookahead and (self._frames is not None or self.deck is not None or self._endless):
             latency = latency.reading_ahead(device.block)
         notices += _lookahead_notices(meta, latency, rate, run)
         if self.deck is not None and latency.read_ahead:
@@ -299,12 +301,7 @@ class Session:
             return
         if self.plan.lockstep or stream.latency.lookahead or isinstance(before, _Fed):
             raise HostError("this run keeps its block; stop, and start with the other")
-        self._changing = True
-        stream.bridge.fade(False)
-        due = time.monotonic() + 1
-        while not stream.bridge.silent and time.monotonic() < due:
-            time.sleep(0.002)
-        before.stop()
+        self.release()
         try:
             try:
                 self._reopen(block)
@@ -332,6 +329,33 @@ class Session:
         choice = self._choice(self.separator, self.started.latency_mode, self.started.run)
         self.stream.change_block(block, choice.latency)
         self.device.start(self.stream.bridge)
+
+    def release(self) -> None:
+        """Fade out and let go of the device, for another run; `retake` takes it again."""
+        self._changing = True
+        self.stream.bridge.fade(False)
+        due = time.monotonic() + 1
+        while not self.stream.bridge.silent and time.monotonic() < due:
+            time.sleep(0.002)
+        self.device.stop()
+
+    def retake(self) -> None:
+        """Take the device again and fade in; where it is not to be had, it is `lost`."""
+        try:
+            if isinstance(self.device, NullDevice):
+                self.device = self._null(self._read, self.device.rate, self.device.block, self.device.in_channels)
+            self.device.start(self.stream.bridge)
+        except DeviceError as problem:
+            self._lost = str(problem).splitlines()[0].rstrip(".")
+        self.stream.bridge.fade(True)
+        self._changing = False
+
+    def go_on_from(self, plan: Plan) -> None:
+        """Leave out, before the start, what a run of `plan` has played meanwhile of the same source."""
+        if self.deck is not None and plan.deck is not None and plan.deck.path is not None:
+            self.deck.order(Order("/deck/seek", (plan.deck.at,)))
+        elif self._frames is not None and plan.begin > self.plan.begin > 0:
+            self._leave_out(self._read, round((plan.begin - self.plan.begin) * self.device.rate))
 
     def _null(self, read, rate: int, block: int, channels: int) -> NullDevice:
         hearing = self._wire.write if self._wire else self._hear if self.plan.record else None
@@ -368,6 +392,9 @@ class Session:
             if plan.source is None:
                 notices.append("no input: playing the demo song.")
             audio = demo_song(rate=rate).mixture
+            if plan.again:
+                self._endless = True
+                return endless(audio), audio.shape[1]
             self._frames = len(audio)
             return reader(audio), audio.shape[1]
         file = FileSource(source, rate)
@@ -436,7 +463,8 @@ class Session:
             plan,
             latency=started.latency_mode,
             run=started.run,
-            device=device.where,
+            # A null device has no other name.
+            device=getattr(device, "where", plan.device),
             block=plan.block if device.block is None else device.block,
             works=tuple(self._works.items()),
             begin=plan.begin + gone_by,

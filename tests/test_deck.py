@@ -316,6 +316,9 @@ def test_orders_reach_the_sound(open_deck, song):
     assert news.cues[2] == 14345 / RATE and news.duration == len(song) / RATE and news.title == "song"
     obeyed(deck, "/deck/play", (0,))
     assert not deck.read_surely(100).any() and deck.news().state == "paused"
+    obeyed(deck, "/deck/cue/3/clear", ())
+    assert deck.news().cues[2] is None
+    obeyed(deck, "/deck/cue/3/set", (14345 / RATE,))
     obeyed(deck, "/deck/cue/3", ())
     assert np.array_equal(deck.read_surely(2000), song[14345:16345])
     again = deck.setup()
@@ -449,7 +452,9 @@ def test_the_overview_shows_the_peaks_of_the_whole_file(tmp_path, open_deck):
     deck = open_deck(path=str(written(tmp_path / "marks.wav", audio, subtype="FLOAT")))
     expected = np.zeros(1000, np.uint8)
     expected[[100, 500, 999]] = 255, 128, 64
-    wait_for(lambda: np.array_equal(np.frombuffer(deck.overview(), np.uint8), expected))
+    wait_for(lambda: np.array_equal(np.frombuffer(deck.overview().columns, np.uint8), expected))
+    fine = np.frombuffer(deck.overview().fine, np.uint8)
+    assert [(int(at), int(fine[at])) for at in np.flatnonzero(fine)] == [(800, 255), (4000, 128), (7999, 64)]
 
 
 # In a stream.

@@ -26,6 +26,12 @@ def test_a_name_that_is_no_text_is_sent_with_a_mark_in_its_place():
     assert OscMessage(encode("/notice", "s", ("caf\udce9 caf\u00e9",))).params == ["caf? caf\u00e9"]
 
 
+def test_an_empty_blob_is_sent_like_any_other_value():
+    packet = encode("/x", "isbf", (7, "long enough", b"", 1.5))
+    assert OscMessage(packet).params == [7, "long enough", b"", 1.5]
+    assert decode(packet)[0][1].values == (7, "long enough", b"", 1.5)
+
+
 def test_a_ping_is_answered(client):
     client.send("/ping")
     assert client.receive() == ("/pong",)

@@ -243,6 +243,7 @@ def test_the_window_starts_in_single_when_the_host_does(qtbot, tmp_path):
 def test_attention_is_shown_where_the_host_tells_it(qtbot, host, window):
     assert not any(strip.attention.isVisible() for strip in window.strips)
     host.put("/attention", 2, 3)
+    qtbot.waitUntil(lambda: "3 latent sources" in window.strips[1].attention.toolTip())
     host.tell("/telemetry/attention/drums", 1.0, 0.0, 0.0, 0.5, 0.5, 0.0)
     qtbot.waitUntil(lambda: window.strips[1].attention.isVisible())
     assert window.strips[1].attention.shares == [(0.75, 1.0), (0.25, 0.5), (0.0, 0.0)]

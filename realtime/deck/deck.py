@@ -14,7 +14,7 @@ import numpy as np
 
 from realtime.deck.cache import SEGMENT, Damaged, Entry
 from realtime.deck.material import CHUNK, Material
-from realtime.deck.orders import CUES, FASTEST, SLOWEST, DeckNews, Order, Setup
+from realtime.deck.orders import CUES, FASTEST, SLOWEST, DeckNews, Order, Peaks, Setup
 from realtime.deck.overview import Overview
 from realtime.deck.playhead import Jump, Loop, Looped, Play, PlayHead, Put, Wrap
 from realtime.deck.shelf import Shelf
@@ -124,9 +124,9 @@ class Deck:
             refused=self._refused,
         )
 
-    def overview(self) -> bytes:
+    def overview(self) -> Peaks:
         """Return the peaks of the file from start to end, as far as they have been found: see `realtime.deck.overview`."""
-        return b"" if self._overview is None else self._overview.columns
+        return Peaks(b"") if self._overview is None else Peaks(self._overview.columns, self._overview.fine)
 
     def setup(self) -> Setup:
         """Return what is on it now, for one that goes on from here."""
@@ -231,10 +231,15 @@ class Deck:
                 self._set_loop(loop.start, loop.end, bool(on))
             case ["cue", number], _:
                 self._jump_to_cue(int(number))
+            case ["cue", number, "clear"], _:
+                self._set_cue(int(number), None)
             case ["cue", number, "set"], values:
                 at = round(values[0] * self.rate) if values and values[0] is not None else self._place()
                 self._check(at)
-                self._cues = (*self._cues[: int(number) - 1], at, *self._cues[int(number) :])
+                self._set_cue(int(number), at)
+
+    def _set_cue(self, number: int, at: int | None) -> None:
+        self._cues = (*self._cues[: number - 1], at, *self._cues[number:])
 
     def _load(self, path: str) -> None:
         self._loading = True

@@ -34,9 +34,10 @@ class Setup:
 
 @dataclass(frozen=True)
 class Peaks:
-    """The file at a glance: a byte a column, see `realtime.deck.overview`."""
+    """The file at a glance: a byte a column, in few columns and in many, see `realtime.deck.overview`."""
 
     columns: bytes
+    fine: bytes = b""
 
 
 @dataclass(frozen=True)

@@ -106,6 +106,19 @@ def reader(audio: np.ndarray) -> Callable[[int], np.ndarray]:
     return read
 
 
+def endless(audio: np.ndarray) -> Callable[[int], np.ndarray]:
+    """Return `read(n)` of a source that plays `audio` [samples, channels] round and round."""
+    position = 0
+
+    def read(n: int) -> np.ndarray:
+        nonlocal position
+        rows = audio.take(range(position, position + n), axis=0, mode="wrap")
+        position = (position + n) % len(audio)
+        return rows
+
+    return read
+
+
 class FileSink:
     """Writes float32 [n, channels] blocks to a WAV file of 32-bit floats, RF64 beyond 4 GB. Raises HostError."""
 

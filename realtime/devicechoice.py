@@ -1,0 +1,58 @@
+"""The choice of the sound device and of the source, over OSC."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from realtime.control import Refused, Value, shown
+from realtime.devicelist import look
+from realtime.errors import HostError
+from realtime.move import SOURCES, Move
+
+ADDRESSES = ("/device/select", "/device/look", "/source")
+_LONGEST_NAME = 300
+
+
+class DeviceChoice:
+    """Carries out ADDRESSES: `move` has the run go on elsewhere and returns whether it can now.
+
+    `tell` is called with an address and its value; what is to be looked for is looked for on a thread of its own.
+    """
+
+    def __init__(
+        self, move: Callable[[Move], bool], tell: Callable[[str, Value], object], look: Callable[[], str] = look
+    ) -> None:
+        self._move, self._tell, self._look = move, tell, look
+        self._looking = threading.Lock()
+
+    def change(self, address: str, value: Value | tuple[Value | None, ...] | None) -> None:
+        """Carry out one of ADDRESSES. Raises Refused where it cannot be."""
+        if address == "/device/look":
+            self._begin_look()
+            return
+        if address == "/source":
+            if value not in SOURCES:
+                raise Refused(address, f"/source takes one of {', '.join(SOURCES)}, not {shown(value)}; nothing was changed")
+            wanted = Move(source=str(value))
+        else:
+            source, sink = value if isinstance(value, tuple) else (value, None)
+            if any(len(str(name)) > _LONGEST_NAME for name in (source, sink)):
+                raise Refused(address, "no device has so long a name; nothing was changed")
+            wanted = Move(device=(source or None, sink or source or None))
+        if not self._move(wanted):
+            raise Refused(address, "another device or source is being opened; nothing was changed")
+
+    def _begin_look(self) -> None:
+        # Who asks while one looks gets what it finds.
+        if self._looking.acquire(blocking=False):
+            threading.Thread(target=self._find, name="devices", daemon=True).start()
+
+    def _find(self) -> None:
+        try:
+            self._tell("/device/list", self._look())
+        except HostError as problem:
+            self._tell("/device/list", "[]")
+            self._tell("/notice", f"{problem}; the device that plays goes on.")
+        finally:
+            self._looking.release()
