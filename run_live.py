@@ -296,6 +296,8 @@ def _live(options: argparse.Namespace) -> int:
         raise HostError(f"--rate {options.rate}: a device rate has 8000 to 384000 Hz")
     if options.channels < 1:
         raise HostError(f"--channels {options.channels}: a stream has at least one channel")
+    if options.midi_map is not None and not options.midi:
+        raise HostError("--midi-map says what a controller moves: name it with --midi PORT (`run_live.py midi` lists the ports)")
     if options.deck_cache < 0:
         raise HostError(f"--deck-cache {options.deck_cache:g}: a size is 0 or more, in GB")
     best = None if options.deck_separator is None else find_separator(options.deck_separator)
@@ -365,6 +367,8 @@ def _live(options: argparse.Namespace) -> int:
         print(status_line(ended.telemetry))
     for file in (*ended.files, *host.recorder.folders):
         print(f"wrote {file}")
+    for remark in host.recorder.remarks:
+        print(f"note: {remark}", file=sys.stderr)
     if ended.failure:
         raise HostError(ended.failure)
     return 0
@@ -576,6 +580,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {problem}; install the run-time packages first: pip install .[cpu]", file=sys.stderr)
         return 1
     try:
+        _refuse_folders(options)
         return commands.get(options.command, _live)(options)
     except HostError as problem:
         print(f"error: {problem}", file=sys.stderr)
@@ -586,6 +591,16 @@ def main(arguments: list[str] | None = None) -> int:
         # Whoever read what is printed has seen enough; what is still buffered must not complain either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def _refuse_folders(options: argparse.Namespace) -> None:
+    """Raise HostError where a folder is named as a file to write, which would be found out only at the end."""
+    from realtime.errors import HostError
+
+    for name in ("json", "html", "picture", "record", "midi_map", *(["output"] if options.command == "perform" else [])):
+        path = getattr(options, name, None)
+        if path is not None and path.is_dir():
+            raise HostError(f"--{name.replace('_', '-')} {path} is a folder: name a file")
 
 
 def _end_as_by_ctrl_c() -> None:

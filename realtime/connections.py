@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import selectors
 import socket
 import sys
+import time
 from collections import deque
 from collections.abc import Callable
 
@@ -19,8 +21,14 @@ MOST_WAITING_BYTES = 1 << 18
 SHARE = 16
 _CHUNK = 16384
 _ACCEPTED_AT_ONCE = 8
-# Seconds without a sign of life from the other machine until a connection counts as gone.
-_PATIENCE = 15
+# Seconds without a sign of life from the other machine until a connection counts as gone, and, where it lives, without
+# anything taken of what waits for it.
+PATIENCE = 15
+# Seconds after which one that says nothing and has subscribed to nothing has to make way where there is no place left.
+IDLE = 60.0
+# Seconds until new connections are looked for again, where the system has no room for another open file.
+REST = 1.0
+_FULL = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
 class Connection:
@@ -30,6 +38,9 @@ class Connection:
         self.address = address
         self.ended: str | None = None
         self.spoke = False
+        # When it last said something, and since when nothing of what waits for it has been taken.
+        self.heard = time.monotonic()
+        self._stuck: float | None = None
         self.socket = connected
         self._framing: Framing | None = None
         self._inbox: deque[bytes] = deque()
@@ -60,7 +71,8 @@ class Connection:
         if not self._inbox and not self._finished and self.ended is None:
             self._read()
         packets = [self._inbox.popleft() for _ in range(min(SHARE, len(self._inbox)))]
-        self.spoke = self.spoke or bool(packets)
+        if packets:
+            self.spoke, self.heard = True, time.monotonic()
         return packets
 
     def _read(self) -> None:
@@ -99,14 +111,24 @@ class Connection:
             try:
                 sent = self.socket.send(self._out[: 1 << 16])
             except BlockingIOError:
+                self._wait()
                 return
             except OSError as error:
                 self.ended = str(error)
                 self._out.clear()
                 return
             del self._out[:sent]
+            self._stuck = None
         if self._finished and not self._inbox and self.ended is None:
             self.ended = "closed by the peer"
+
+    def _wait(self) -> None:
+        # The other machine's system keeps such a connection alive for ever.
+        now = time.monotonic()
+        self._stuck = now if self._stuck is None else self._stuck
+        if now - self._stuck > PATIENCE and self.ended is None:
+            self.ended = f"it has not read for {PATIENCE} s what it asked for"
+            self._out.clear()
 
     def close(self) -> None:
         """Send what can be sent, and close."""
@@ -118,12 +140,22 @@ class Connection:
 class Connections:
     """Listens on TCP `host`:`port` and keeps what connects, MOST_CONNECTIONS at most. Raises HostError without the port.
 
-    One more takes the place of the oldest that has never sent a packet, or is turned away. `allows` is asked whether an
-    address may connect.
+    One more takes the place of the oldest that has never sent a packet, or else of the one that has been silent longest,
+    IDLE seconds at least, and of which `needed` does not say that something is sent to it; or it is turned away. `allows`
+    is asked whether an address may connect; `tell` hears a sentence where the system has no room for more.
     """
 
-    def __init__(self, host: str, port: int, allows: Callable[[str], bool]) -> None:
-        self._allows = allows
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        allows: Callable[[str], bool],
+        needed: Callable[[Connection], bool] = lambda connection: False,
+        tell: Callable[[str], object] = lambda sentence: None,
+    ) -> None:
+        self._allows, self._needed, self._tell = allows, needed, tell
+        # When new connections are looked for again, while they are not.
+        self._resting: float | None = None
         self._kept: list[Connection] = []
         self._selector: selectors.BaseSelector | None = None
         self._listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
@@ -151,11 +183,16 @@ class Connections:
     def accept(self) -> int:
         """Take new connections; return how many were turned away: not allowed, or one too many."""
         refused = 0
+        if self._resting is not None and time.monotonic() < self._resting:
+            return refused
         for _ in range(_ACCEPTED_AT_ONCE):
             try:
                 connected, address = self._listener.accept()
-            except OSError:  # none waits, or it is gone again
-                break
+            except OSError as error:
+                if error.errno in _FULL:
+                    self._rest(error)
+                    return refused
+                break  # none waits, or it is gone again
             if not self._allows(address[0]) or not self._has_room():
                 refused += 1
                 connected.close()
@@ -164,15 +201,34 @@ class Connections:
                 self._kept.append(connection)
                 if self._selector is not None:
                     self._selector.register(connected, selectors.EVENT_READ)
+        if self._resting is not None:
+            self._resting = None
+            if self._selector is not None:
+                self._selector.register(self._listener, selectors.EVENT_READ)
         return refused
+
+    def _rest(self, error: OSError) -> None:
+        """Look away for a while: what waits at the door would wake the thread again and again."""
+        if self._resting is None:
+            if self._selector is not None:
+                self._selector.unregister(self._listener)
+            self._tell(
+                f"nobody can connect over OSC TCP ({error.strerror}): close connections or files of the host, or let it have "
+                "more (ulimit -n); UDP and those connected go on."
+            )
+        self._resting = time.monotonic() + REST
 
     def _has_room(self) -> bool:
         if len(self._kept) < MOST_CONNECTIONS:
             return True
-        silent = next((each for each in self._kept if not each.spoke), None)
-        if silent is not None:
-            self._remove(silent)
-        return silent is not None
+        gives_way = next((each for each in self._kept if not each.spoke), None)
+        if gives_way is None:
+            limit = time.monotonic() - IDLE
+            idle = [each for each in self._kept if each.heard < limit and not self._needed(each)]
+            gives_way = min(idle, key=lambda each: each.heard, default=None)
+        if gives_way is not None:
+            self._remove(gives_way)
+        return gives_way is not None
 
     def flush(self) -> None:
         """Send what can be sent to everyone, and have the selector wait for those that are not ready."""
@@ -207,7 +263,7 @@ class Connections:
 def _tune(connected: socket.socket) -> None:
     options = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1), (socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 17)]
     options.append((socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1))
-    for name, value in (("TCP_KEEPIDLE", 5), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 2), ("TCP_USER_TIMEOUT", 1000 * _PATIENCE)):
+    for name, value in (("TCP_KEEPIDLE", 5), ("TCP_KEEPALIVE", 5), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 2), ("TCP_USER_TIMEOUT", 1000 * PATIENCE)):
         if hasattr(socket, name):
             options.append((socket.IPPROTO_TCP, getattr(socket, name), value))
     for option in options:

@@ -292,7 +292,7 @@ def controls_for(
         Control("/midi/state", "info", "s", "the controller: off, its name, or what it waits for", default=("off",)),
         Control("/midi/map", "info", "s", "what moves what over MIDI, a line each", default=("",)),
         Control(
-            "/quantise", "choice", "s", "what settings wait for; those with a time tag of their own never wait",
+            "/quantise", "choice", "s", "what settings and gestures wait for; those with a time tag of their own never wait",
             default=("off",), choices=("off", "beat", "bar", "phrase"),
         ),
         Control("/tempo/bpm", "choice", "f", "tempo", range=(20, 400), unit="bpm", default=(120.0,)),

@@ -25,6 +25,7 @@ from realtime.errors import HostError
 from realtime.gesture import MOST_POINTS, Gesture, Point, narrow
 from realtime.state import ControlState, Message
 from realtime.tape import make_folder
+from realtime.wholetext import write_whole
 
 SUFFIX = ".gesture"
 LONGEST = 24 * 3600.0
@@ -85,6 +86,8 @@ def find_gesture(name: str | Path, folder: Path | None = None) -> Path:
     path = Path(name).expanduser()
     if path.is_file():
         return path
+    if path.is_dir():
+        raise HostError(f"{path} is a folder: name a gesture's file in it")
     folder = folder or user_folder()
     if str(name) in names_in(folder):
         return folder / f"{name}{SUFFIX}"
@@ -117,6 +120,9 @@ def read_gesture(path: Path, state: ControlState) -> Read:
                     points.append(_point(words, state))
         except _Wrong as wrong:
             problems.append(f"{path.name}, line {number}, {wrong}; the line is left out")
+    if problems and not points:
+        what = problems[0].removesuffix("; the line is left out")
+        raise HostError(f"{path} is no gesture: nothing in it is a change of a control ({what}); nothing is played")
     last = max((point.time for point in points), default=0.0)
     if length is not None and length < last:
         problems.append(f"{path.name}, length: {_seconds(length)} s end before its last change; it lasts {_seconds(last)} s")
@@ -138,12 +144,8 @@ def write_gesture(gesture: Gesture, path: Path, state: ControlState) -> None:
         lines.append(f"{time:<12} {point.message.address:<{wide}}  {values}")
     lines.append(f"length {_seconds(gesture.length)}")
     make_folder(path.parent)
-    whole = path.with_suffix(".part")
     try:
-        whole.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        if path.exists():
-            path.replace(path.with_name(path.name + "~"))
-        whole.replace(path)
+        write_whole(path, "\n".join(lines) + "\n", keep=path.with_name(path.name + "~"))
     except OSError as problem:
         raise HostError(f"{path} cannot be written ({problem.strerror}); the gesture is not kept") from None
 

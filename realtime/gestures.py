@@ -9,11 +9,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from realtime.control import Value
+from realtime.control import Refused, Value
 from realtime.errors import HostError
 from realtime.gesture import MOST_POINTS, SHORTEST_ROUND, STEP, Gesture, Point, Values, narrow
 from realtime.gesturefile import SUFFIX, check_name, is_name, names_in, read_gesture, user_folder, write_gesture
 from realtime.state import Change, ControlState, Message
+from realtime.tempo.quantiser import Quantiser
 from realtime.turn import Anchor, Turn
 
 ADDRESSES = tuple(f"/gesture/{name}" for name in ("play", "record", "end", "stop", "loop", "speed"))
@@ -54,20 +55,20 @@ class _Wish:
 class _Playing:
     """A gesture that plays: its turn of now, and the one that follows it."""
 
-    def __init__(self, name: str, gesture: Gesture, anchor: Anchor, state: ControlState, speed: float) -> None:
-        self.name, self._gesture, self._anchor, self._state = name, gesture, anchor, state
+    def __init__(self, name: str, gesture: Gesture, anchor: Anchor, state: ControlState, lasts: float) -> None:
+        self.name, self.gesture, self._anchor, self._state = name, gesture, anchor, state
         self.turns: list[Turn] = []
-        self._begin(anchor.begin, speed, state.values)
+        self._begin(anchor.begin, lasts, state.values)
 
-    def _begin(self, begin: float, speed: float, values: Values) -> None:
+    def _begin(self, begin: float, lasts: float, values: Values) -> None:
         self._values = values
-        self.turn = Turn(begin, begin + self._gesture.length / speed, self._anchor)
+        self.turn = Turn(begin, begin + lasts, self._anchor)
         # A hand that moves ahead of time takes as one that moves now.
         for change in self._state.pending():
             if change.by is None:
                 self.turn.take(_addresses(self._state, change), change.due)
         self.turns = [turn for turn in self.turns if turn.end > self._state.clock()] + [self.turn]
-        self._changes = self._gesture.changes(self._state, values, speed)
+        self._changes = self.gesture.changes(self._state, values, self.gesture.length / lasts if lasts else 1.0)
         self._next = next(self._changes, None)
 
     @property
@@ -75,8 +76,11 @@ class _Playing:
         """Whether it is long enough to come round."""
         return self.turn.end - self.turn.begin >= SHORTEST_ROUND
 
-    def due(self, until: float, loop: bool, speed: float) -> list[Change]:
-        """Return what is due before `until`, and go on after it; with `loop` it comes round, at `speed`."""
+    def due(self, until: float, loop: bool, lasts: Callable[[Gesture, float], float]) -> list[Change]:
+        """Return what is due before `until`, and go on after it; with `loop` it comes round.
+
+        `lasts` tells how long a round of a gesture that begins then is to last, in seconds.
+        """
         found = []
         while True:
             while self._next is not None and (due := self.turn.begin + self._next[0]) < until:
@@ -84,11 +88,14 @@ class _Playing:
                 self._next = next(self._changes, None)
             if self.turn.end >= until or not (loop and self.rounds):
                 return found
-            begin, lasts = self.turn.end, self._gesture.length / speed
-            # A machine that slept goes on where it would be by now.
-            begin += lasts * max(0, (self._state.clock() - begin) // lasts)
+            begin = self.turn.end
+            length = lasts(self.gesture, begin)
+            if (slept := (self._state.clock() - begin) // length) > 0:
+                # A machine that slept goes on where it would be by now.
+                begin += length * slept
+                length = lasts(self.gesture, begin)
             values = self._values | {address: self._state.value(address) for address in self.turn.taken}
-            self._begin(begin, speed, self._state.after(values, ()))
+            self._begin(begin, length, self._state.after(values, ()))
 
     def over(self, now: float) -> bool:
         """Return whether nothing more comes of it."""
@@ -106,11 +113,18 @@ class Gestures:
     It carries out what is sent to /gesture/..., in `turn`: on a thread of its own from `start` until `close`, or of
     whoever calls it. `tell` hears sentences there. Several gestures play at once: the last change wins. A control that
     a performer touches is taken from the gestures that play, until each comes round.
+
+    What `quantiser`, one of its own, makes wait begins on the beat, and a round lasts until one.
     """
 
     def __init__(
-        self, state: ControlState, tell: Callable[[str], object] = lambda text: None, folder: Path | None = None
+        self,
+        state: ControlState,
+        tell: Callable[[str], object] = lambda text: None,
+        folder: Path | None = None,
+        quantiser: Quantiser | None = None,
     ) -> None:
+        self._quantiser = quantiser
         self._state, self._tell, self.folder = state, tell, folder or user_folder()
         self._wishes: deque[_Wish] = deque()
         self._with_sound: list[_Wish] = []
@@ -118,6 +132,8 @@ class Gestures:
         self._playing: tuple[_Playing, ...] = ()
         # What is recorded now; it begins and ends with the state locked.
         self._recording: _Recording | None = None
+        # What was recorded in this run: its file may still be on its way.
+        self._recorded: set[str] = set()
         self._glance_due = 0.0
         self._awake, self._stopping = threading.Event(), False
         self._thread: threading.Thread | None = None
@@ -143,6 +159,19 @@ class Gestures:
 
     # With the state locked.
 
+    def check(self, message: Message, before: Sequence[Message]) -> None:
+        """Raise Refused where no gesture can be called so, or there is none to play."""
+        if message.address not in ("/gesture/play", "/gesture/record"):
+            return
+        (name,) = message.values
+        try:
+            if message.address == "/gesture/record":
+                check_name(name)
+            elif name not in self._recorded and Message("/gesture/record", (name,)) not in before:
+                self._path(name)
+        except HostError as problem:
+            raise Refused(message.address, str(problem)) from None
+
     def ask(self, address: str, value: Value | None) -> None:
         """Carry out what was sent to `address`; returns at once."""
         state = self._state
@@ -162,6 +191,7 @@ class Gestures:
             self._recording = None
         if address == "/gesture/record" and is_name(value):
             self._recording = _Recording(value, now, state.values, state.pending())
+            self._recorded.add(value)
 
     def _hear(self, change: Change) -> None:
         if change.by is None and self._playing:
@@ -191,7 +221,8 @@ class Gestures:
             self._glance_due = 0.0
         self._attempt(self._play_on)
         self._attempt(self._show)
-        return STEP if self._with_sound else _BEAT if self._playing else _GLANCE
+        waits = self._quantiser is not None and self._quantiser.waiting()
+        return STEP if self._with_sound else _BEAT if self._playing or waits else _GLANCE
 
     def _attempt(self, work: Callable[[], object]) -> None:
         try:
@@ -208,21 +239,29 @@ class Gestures:
             case "/gesture/play" if wish.gesture is not None:
                 self._with_sound.append(wish)
             case "/gesture/play":
-                self._play(str(wish.value), self._read(str(wish.value)), Anchor(wish.when + LEAD))
+                self._path(name := str(wish.value))
+                if self._quantiser is None or not self._quantiser.hold((_on_the_beat(name),), wish.when):
+                    self._play(name, self._read(name), Anchor(wish.when + LEAD))
             case "/gesture/record":
                 check_name(str(wish.value))
             case "/gesture/end":
-                if not self._end(str(wish.value), wish.when) and wish.ends is None:
+                waited = self._give_up(name := str(wish.value))
+                if not self._end(name, wish.when) and not waited and wish.ends is None:
                     raise HostError(f"no gesture '{str(wish.value)[:80]}' is played or recorded; nothing was stopped")
             case "/gesture/stop":
+                self._give_up(None)
                 self._end(None, wish.when)
 
-    def _read(self, name: str) -> Gesture:
+    def _path(self, name: str) -> Path:
         # Whoever sends messages names what is in the folder, and no other file.
-        known = names_in(self.folder)
-        if name not in known:
-            raise HostError(f"there is no gesture '{name[:80]}', but {', '.join(known) or 'none at all'}; nothing is played")
-        read = read_gesture(self.folder / f"{name}{SUFFIX}", self._state)
+        path = self.folder / f"{name}{SUFFIX}"
+        if not is_name(name) or not path.is_file():
+            known = ", ".join(names_in(self.folder)) or "none at all"
+            raise HostError(f"there is no gesture '{name[:80]}', but {known}; nothing is played")
+        return path
+
+    def _read(self, name: str) -> Gesture:
+        read = read_gesture(self._path(name), self._state)
         if read.notices:
             self._tell(" ".join(read.notices))
         return read.gesture
@@ -233,9 +272,11 @@ class Gestures:
         self._end(name, anchor.begin)
         if len(self._playing) >= MOST_PLAYING:
             raise HostError(f"{MOST_PLAYING} gestures play already; stop one before '{name}' is played")
-        playing = _Playing(name, gesture, anchor, self._state, self._state.value("/gesture/speed")[0])
+        loop = self._state.value("/gesture/loop")[0]
+        lasts = self._lasts(gesture, anchor.begin) if loop else gesture.length / self._state.value("/gesture/speed")[0]
+        playing = _Playing(name, gesture, anchor, self._state, lasts)
         self._playing = (*self._playing, playing)
-        if self._state.value("/gesture/loop")[0] and not playing.rounds:
+        if loop and not playing.rounds:
             self._tell(f"the gesture '{name}' is shorter than {SHORTEST_ROUND:g} s and does not come round.")
 
     def _play_on(self) -> None:
@@ -245,12 +286,22 @@ class Gestures:
             begun, self._with_sound = self._with_sound, []
             for wish in begun:
                 self._play(str(wish.value), wish.gesture, Anchor(clock[1] - clock[0] / snapshot.rate, 0))
-        (loop,), (speed,) = state.value("/gesture/loop"), state.value("/gesture/speed")
-        now = state.clock()
+        (loop,), now = state.value("/gesture/loop"), state.clock()
+        beat = None if self._quantiser is None else self._quantiser.take(now, now + HORIZON)
+        if beat is not None:
+            for _, (name,) in beat[1]:
+                self._attempt(lambda name=name: self._play(name, self._read(name), Anchor(beat[0])))
         for playing in self._playing:
-            for change in playing.due(now + HORIZON, bool(loop), speed):
+            for change in playing.due(now + HORIZON, bool(loop), self._lasts):
                 self._attempt(lambda change=change: state.apply([change]))
         self._playing = tuple(playing for playing in self._playing if not playing.over(now))
+
+    def _lasts(self, gesture: Gesture, begin: float) -> float:
+        """Return how long a round of `gesture` from `begin` on lasts, in seconds."""
+        lasts = gesture.length / self._state.value("/gesture/speed")[0]
+        if self._quantiser is None or lasts < SHORTEST_ROUND:
+            return lasts
+        return self._quantiser.fitted(begin, lasts, self._state.clock())
 
     def _end(self, name: str | None, when: float) -> bool:
         """Let the gesture called `name`, or every one, play no more; return whether any did."""
@@ -263,6 +314,11 @@ class Gestures:
             self._state.resubmit()
         return bool(ending)
 
+    def _give_up(self, name: str | None) -> bool:
+        """Let the gesture called `name`, or every one, no longer wait for the beat; return whether any did."""
+        address = None if name is None else _on_the_beat(name).address
+        return self._quantiser is not None and self._quantiser.give_up(address)
+
     def _keep(self, recording: _Recording, end: float) -> None:
         gesture = recorded(recording.changes, recording.before, recording.begin, end, self._state)
         if recording.full:
@@ -273,6 +329,8 @@ class Gestures:
 
     def _show(self) -> None:
         parts = [f"playing {playing.name}" for playing in self._playing]
+        if self._quantiser is not None:
+            parts += [f"waiting {name}" for _, (name,) in self._quantiser.waiting()]
         if (recording := self._recording) is not None:
             parts.insert(0, f"recording {recording.name}")
         self._set("/gesture/state", parts)
@@ -305,6 +363,11 @@ def recorded(changes: list[Change], before: Values, begin: float, end: float, st
                 points.append(Point(round(change.due - begin, 6), narrow(each)))
     first = [Point(0.0, narrow(Message(address, before[address]))) for address in state.controls if address in moved]
     return Gesture((*first, *points), round(end - begin, 6))
+
+
+def _on_the_beat(name: str) -> Message:
+    """Return what stands for the wish to play `name` while it waits."""
+    return Message(f"/gesture/play {name}", (name,))
 
 
 def _addresses(state: ControlState, change: Change) -> set[str]:

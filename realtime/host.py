@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,10 +18,12 @@ from realtime.deck.preparer import HighQuality, Preparer
 from realtime.demo import SHOW
 from realtime.devicechoice import ADDRESSES as DEVICES
 from realtime.devicechoice import DeviceChoice
+from realtime.errors import HostError
 from realtime.gesturefile import find_gesture, read_gesture
 from realtime.gestures import ADDRESSES, Gestures
 from realtime.infos import infos
 from realtime.interrupts import interrupts_held
+from realtime.latency import MODE_NAMES
 from realtime.library import find_separator, list_separators
 from realtime.midi import surface
 from realtime.midi.map import default_path, read_map
@@ -38,7 +40,8 @@ from realtime.scene import Scene
 from realtime.scenes import ADDRESSES as SCENES
 from realtime.scenes import Scenes
 from realtime.separator import Separator
-from realtime.state import Change, ControlState
+from realtime.state import Change, Check, ControlState, Message
+from realtime.tape import check_folder
 from realtime.tempo import tempo
 from realtime.tempo.tempo import Tempo
 
@@ -128,6 +131,9 @@ class Host:
         keep_last: bool,
     ) -> None:
         plan = self._plan
+        if record_to is not None:
+            record_to = record_to.expanduser().absolute()
+            check_folder(record_to)
         separator = Separator.load(plan.separator)
         # The port first: a second host must fail before it touches the sound.
         link = _LateLink(lambda: self.state)
@@ -139,7 +145,8 @@ class Host:
         self._deck_refused = 0
         self.state = ControlState(meta.stems, link, attends=separator.attends, models=models, outputs=plan.outputs)
         self.scenes = Scenes(self.state, plan, lambda text: self._hear(Notice(text)))
-        link.carries_out |= dict.fromkeys(SCENES, self.scenes.change)
+        self.state.checks |= link.checks()
+        link.serve(SCENES, self.scenes.change, self.scenes.check)
         left_out = () if scene is None else self.scenes.apply(scene, choices=False)
         if preset is not None:
             self.state.set("/preset", preset)
@@ -148,18 +155,21 @@ class Host:
         for each in read:
             # The sound begins with it, rather than going there.
             self.state.apply([Change(each.gesture.opening(self.state))])
-        self.gestures = Gestures(self.state, lambda text: self.state.set_info("/notice", text))
-        link.carries_out |= dict.fromkeys(ADDRESSES, self.gestures.ask)
         self.tempo = Tempo(self.state.clock, self.state.set_info)
-        self.state.quantiser = self.tempo.quantiser
-        link.carries_out |= dict.fromkeys(tempo.ADDRESSES, self.tempo.change)
+        self.state.quantiser = self.tempo.quantiser()
+        link.serve(tempo.ADDRESSES, self.tempo.change, self.tempo.check)
+        self.gestures = Gestures(
+            self.state, lambda text: self.state.set_info("/notice", text), quantiser=self.tempo.quantiser()
+        )
+        link.serve(ADDRESSES, self.gestures.ask, self.gestures.check)
         self.recorder = Recorder(self.state, lambda: None if link.engine is None else link.engine.taps)
-        link.carries_out |= dict.fromkeys(RECORDING, self.recorder.change)
+        link.serve(RECORDING, self.recorder.change, self.recorder.check)
         self._devices = DeviceChoice(lambda move: link.engine is not None and link.engine.move(move), self.state.set_info)
         link.carries_out |= dict.fromkeys(DEVICES, self._devices.change)
         # Before the port: what is wrong with the map or the package ends the start.
         midi_map = read_map(midi.map or default_path(), self.state.controls, midi.map is not None) if midi.names else None
         midi_ports = ports_of(midi.names) if midi.names else None
+        waited_for = () if midi_ports is None else surface.waited_for(*midi_ports)
         self.server = OscServer(self.state, osc.host, osc.port, allow=osc.allow)
         given = self.state.mix
         watch_outputs(self.state, lambda sentence: self._hear(Notice(sentence)))
@@ -169,14 +179,14 @@ class Host:
                 self._hq, plan.separator, tuple(meta.stems), plan.channels,
                 lambda order: link.change(order.address, order.values), self.state.set_info, lambda text: self._hear(Notice(text)),
             )
-            link.carries_out |= dict.fromkeys(HQ, self.preparer.change)
+            link.serve(HQ, self.preparer.change, lambda message, before: None)
         self.engine = RemoteEngine(replace(plan, mix=given), say, self._hear, lambda: self.state.mix)
         link.engine = self.engine
         self.gestures.start()
         if midi_map is not None and midi_ports is not None:
             path = midi.map or default_path()
             self.surface = Surface(self.state, *midi_ports, path, midi_map, self.tempo.hear)
-            link.carries_out |= dict.fromkeys(surface.ADDRESSES, self.surface.change)
+            link.serve(surface.ADDRESSES, self.surface.change, self.surface.check)
         # What was asked for during the start has gone nowhere; and more may come while it is handed on.
         while given != (now := self.state.mix):
             self.engine.submit(now, None)
@@ -184,7 +194,7 @@ class Host:
         started = self.engine.started
         self._hear(started)
         broken = tuple(notice for each in read for notice in each.notices)
-        self.notices = (*started.notices, *(midi_map.problems if midi_map is not None else ()), *broken)
+        self.notices = (*started.notices, *(midi_map.problems if midi_map is not None else ()), *waited_for, *broken)
         self._hear(self.engine.device_state)
         self.state.set_info("/mode/auto", int(plan.automatic))
         if scene is not None:
@@ -194,7 +204,8 @@ class Host:
                 self.state.set("/mode/auto", 0)
         self.notices += left_out
         if record_to is not None:
-            self.state.set_info("/record/folder", str(record_to.expanduser().absolute()))
+            self.state.set_info("/record/folder", str(record_to))
+            self.recorder.check(Message("/record", (1,)), ())
             self.recorder.start(whole=True)
         for path, each in zip(paths, read, strict=True):
             self.gestures.play_with_sound(path.stem, each.gesture)
@@ -290,20 +301,46 @@ class _LateLink:
     def __init__(self, state: Callable[[], ControlState]) -> None:
         self.engine: RemoteEngine | None = None
         # By address, what carries out the choices and actions that are not the engine's.
-        self.carries_out: dict[str, Callable[[str, Value | None], object]] = dict.fromkeys(surface.ADDRESSES, _no_midi)
+        self.carries_out: dict[str, Callable[[str, Value | None], object]] = {}
         self._state = state
         self.deck = False
+        # The separator that was asked for last, which may not run yet.
+        self._wanted: str | None = None
+
+    def serve(self, addresses: Iterable[str], change: Callable[[str, Value | None], object], check: Check) -> None:
+        """Have what is sent to `addresses` checked and carried out by a part of the host."""
+        self.carries_out |= dict.fromkeys(addresses, change)
+        self._state().checks |= dict.fromkeys(addresses, check)
+
+    def checks(self) -> dict[str, Check]:
+        """Return by address what refuses beforehand what this link and the engine carry out."""
+        table = self._state().controls
+        deck = {address: self._check_deck for address in table if address.startswith("/deck/")} | dict.fromkeys(HQ, _no_hq)
+        return deck | {"/model": self._check_model, "/mode": self._check_mode} | dict.fromkeys(surface.ADDRESSES, _no_midi)
+
+    def _check_deck(self, message: Message, before: Sequence[Message]) -> None:
+        if not self.deck:
+            raise Refused(message.address, "this run has no deck: start the host with --deck; nothing was changed")
+
+    def _check_model(self, message: Message, before: Sequence[Message]) -> None:
+        try:
+            find_separator(message.values[0])
+        except HostError as problem:
+            raise Refused(message.address, f"{problem}; nothing was changed") from None
+
+    def _check_mode(self, message: Message, before: Sequence[Message]) -> None:
+        state, (mode,) = self._state(), message.values
+        coming = self._wanted not in (None, *(state.value("/model") or ())) or any(m.address == "/model" for m in before)
+        if not coming and state.value(f"/mode/{mode}/offered") == (0,):
+            offered = ", ".join(name for name in MODE_NAMES if state.value(f"/mode/{name}/offered") == (1,))
+            raise Refused(message.address, f"the separator has no mode {mode}, but {offered}; nothing was changed")
 
     def change(self, address: str, value: Value | tuple[Value, ...] | None) -> None:
         if address in self.carries_out:
             self.carries_out[address](address, value)
             return
-        if address in HQ:
-            raise Refused(address, "this run prepares nothing: start the host with --deck; nothing was changed")
         if address.startswith("/deck/"):
             given = value if isinstance(value, tuple) else () if value in ("", None) else (value,)
-            if not self.deck:
-                raise Refused(address, "this run has no deck: start the host with --deck; nothing was changed")
             if self.engine is not None:
                 self.engine.change(Order(address, given))
             return
@@ -311,7 +348,7 @@ class _LateLink:
             self._state().set_info(address, value)
             wish = Automatic(bool(value))
         elif address == "/model":
-            wish = Wish(separator=find_separator(value))
+            wish, self._wanted = Wish(separator=find_separator(value)), value
         else:
             wish = Wish(**{address.removeprefix("/"): value})
         if self.engine is not None:
@@ -328,8 +365,12 @@ class _LateLink:
         return self.engine.telemetry() if self.engine is not None else None
 
 
-def _no_midi(address: str, value: Value) -> None:
-    raise Refused(address, "MIDI is off: start the host with --midi PORT (`run_live.py midi` lists the ports)")
+def _no_hq(message: Message, before: Sequence[Message]) -> None:
+    raise Refused(message.address, "this run prepares nothing: start the host with --deck; nothing was changed")
+
+
+def _no_midi(message: Message, before: Sequence[Message]) -> None:
+    raise Refused(message.address, "MIDI is off: start the host with --midi PORT (`run_live.py midi` lists the ports)")
 
 
 def has_display() -> bool:

@@ -30,9 +30,11 @@ def find_separator(name: str | Path) -> Path:
     Raises HostError, listing the known ones, where there is none.
     """
     path = Path(name).expanduser()
-    if path.is_file() or path.suffix == ".onnx":
+    if path.is_file() or (path.suffix == ".onnx" and not path.is_dir()):
         return path
     known = list_separators()
+    if path.is_dir() and str(name) not in known:
+        raise HostError(f"{path} is a folder: name an .onnx file in it, or one of {', '.join(known) or '(none is installed)'}")
     if str(name) not in known:
         raise HostError(
             f"there is no separator '{name}': name an .onnx file or one of {', '.join(known) or '(none is installed)'}"

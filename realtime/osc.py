@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Self
 
+from realtime.changed import Changed
 from realtime.connections import Connection, Connections
 from realtime.control import Value
 from realtime.datagrams import Address, Datagrams
@@ -57,8 +58,7 @@ class OscServer:
                 "add --osc-host 0.0.0.0, or leave it out"
             )
         self._interval = telemetry_interval
-        self._changed: set[str] = set()
-        self._changed_lock = threading.Lock()
+        self._changed = Changed()
         self._stopping = threading.Event()
         self._refused = self._dropped = 0
         self._tag_clock = TagClock()
@@ -69,9 +69,11 @@ class OscServer:
         telemetry = [c.address for c in state.controls.values() if c.kind == "telemetry"]
         self._subscribers = Subscribers(state.controls, telemetry, telemetry_interval, heartbeat)
         self._desk = Desk(state, self._subscribers, self._send, self._telemetry, self._is_own)
-        self._datagrams, self._connections = _both(host, port, self._allowed.allows)
+        self._datagrams, self._connections = _both(
+            host, port, self._allowed.allows, self._subscribers.__contains__, lambda text: state.set_info("/notice", text)
+        )
         self.host, self.port = self._datagrams.host, self._datagrams.port
-        state.watch(self._note_changed)
+        state.watch(self._changed.note)
         self._thread = threading.Thread(target=self._run, name="osc", daemon=True)
         self._thread.start()
 
@@ -167,13 +169,8 @@ class OscServer:
 
     # Sending.
 
-    def _note_changed(self, addresses: set[str]) -> None:
-        with self._changed_lock:
-            self._changed |= addresses
-
     def _publish(self, now: float) -> None:
-        with self._changed_lock:
-            changed, self._changed = self._changed, set()
+        changed = self._changed.take()
         packets: dict[str, bytes | None] = {}
         for peer, addresses in self._subscribers.take(self._state.with_twins(changed) if changed else [], now):
             self._desk.send_values(addresses, peer, packets)
@@ -214,13 +211,19 @@ class OscServer:
         return address[1] == self.port and (address[0] == self.host or (self.host == "0.0.0.0" and is_here(address[0])))
 
 
-def _both(host: str, port: int, allows: Callable[[str], bool]) -> tuple[Datagrams, Connections]:
+def _both(
+    host: str,
+    port: int,
+    allows: Callable[[str], bool],
+    needed: Callable[[Connection], bool],
+    tell: Callable[[str], object],
+) -> tuple[Datagrams, Connections]:
     """Return UDP and TCP on the same port."""
     tries = 1 if port else _TRIES
     while True:
         datagrams = Datagrams(host, port)
         try:
-            return datagrams, Connections(host, datagrams.port, allows)
+            return datagrams, Connections(host, datagrams.port, allows, needed, tell)
         except HostError:
             datagrams.close()
             tries -= 1

@@ -8,7 +8,7 @@ from __future__ import annotations
 import heapq
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import count
 from pathlib import Path
 from typing import NamedTuple
@@ -26,9 +26,11 @@ from realtime.taps import Counts, Description, Taps
 from realtime.track import Stretch, TrackReader
 from realtime.turn import Turn
 
-ADDRESSES = (
-    "/record", "/record/mixture", "/record/master", "/record/stems", "/record/folder", "/record/format",
-)
+# What a take may hold, and the controls that say whether it does.
+_KINDS = {"mixture": "/record/mixture", "master": "/record/master", "stems": "/record/stems"}
+ADDRESSES = ("/record", *_KINDS.values(), "/record/folder", "/record/format")
+# Seconds that the end of the host waits for a take to be finished, and then for what is under way to stop.
+LONGEST_END, _FAREWELL = 30.0, 5.0
 # How often the disk gets what there is, and headers are brought up to date, in seconds.
 _BEAT, _SOON = 0.2, 0.02
 # How many samples are read at once.
@@ -97,31 +99,48 @@ class Recorder:
         # Of all takes, and of those before the one that is made now.
         self.folders: tuple[Path, ...] = ()
         self._before: tuple[Path, ...] = ()
+        # Set where the end waits for it; and what was not finished by then, in sentences.
+        self._hurry = threading.Event()
+        self.remarks: tuple[str, ...] = ()
         state.listen(self._listen)
         state.watch(self._watch)
 
-    def change(self, address: str, value: Value) -> None:
-        """Carry out one of ADDRESSES. Raises Refused where it cannot be."""
-        if address == "/record":
-            if value:
-                self.start()
-            else:
-                self.stop()
-            return
+    def check(self, message: Message, before: Sequence[Message]) -> None:
+        """Raise Refused where one of ADDRESSES cannot be carried out."""
+        address, (value,) = message
         if address == "/record/folder" and value and not _is_whole(value):
             raise Refused(address, f"{address} takes a whole path, from the root or from ~, not {value!r}; nothing was changed")
-        self._state.set_info(address, value)
+        if address != "/record" or not value:
+            return
+        if self._finishing or (self._running and Message("/record", (0,)) in before):
+            raise Refused(address, "the last take is still being finished; start again in a moment; nothing was changed")
+        set_before = {message.address: message.values for message in before}
+        if not self._running and not any((set_before.get(kind) or self._state.value(kind))[0] for kind in _KINDS.values()):
+            raise Refused(address, f"there is nothing to record: set {' or '.join(_KINDS.values())} to 1; nothing was changed")
+
+    def change(self, address: str, value: Value) -> None:
+        """Carry out one of ADDRESSES."""
+        if address != "/record":
+            self._state.set_info(address, value)
+        elif value:
+            self.start()
+        else:
+            self.stop()
+
+    @property
+    def _running(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
+
+    @property
+    def _finishing(self) -> bool:
+        return self._running and self._stop.is_set()
 
     def start(self, whole: bool = False) -> None:
-        """Begin a take with what goes in now, or, with `whole`, with what went in first. Raises Refused."""
-        if self._thread is not None and self._thread.is_alive():
-            if self._stop.is_set():
-                raise Refused("/record", "the last take is still being finished; start again in a moment")
+        """Begin a take with what goes in now, or, with `whole`, with what went in first; where one is made, it goes on."""
+        if self._running:
             return
         read = self._state.value
-        kinds = frozenset(kind for kind in ("mixture", "master", "stems") if read(f"/record/{kind}")[0])
-        if not kinds:
-            raise Refused("/record", "there is nothing to record: set /record/mixture, /record/master or /record/stems to 1")
+        kinds = frozenset(kind for kind, address in _KINDS.items() if read(address)[0])
         folder = read("/record/folder")[0]
         order = _Order(
             Path(folder).expanduser() if folder else default_folder(), kinds, read("/record/format")[0] == "flac",
@@ -146,10 +165,20 @@ class Recorder:
             self._stop.set()
 
     def close(self) -> None:
-        """End the take, and wait until it is finished."""
+        """End the take, and wait until it is finished, LONGEST_END at most; files that are not FLAC by then stay WAV.
+
+        `remarks` says what was not finished.
+        """
         self.stop()
-        if self._thread is not None:
-            self._thread.join()
+        if self._thread is None:
+            return
+        self._thread.join(LONGEST_END)
+        self._hurry.set()
+        # A disk that does not answer is not waited for.
+        self._thread.join(_FAREWELL)
+        if self._thread.is_alive():
+            self.remarks += (f"the disk of {self.folders[-1] if self.folders else 'the recording'} does not answer; "
+                             "its files hold what was written a second before the end.",)
 
     # What was done meanwhile.
 
@@ -191,12 +220,13 @@ class Recorder:
             self._tell({"/record/state": "finishing: turning the files into FLAC"})
         for take in takes:
             try:
-                if order.flac and (cut := take.to_flac()):
+                if order.flac and (cut := take.to_flac(self._hurry.is_set)):
                     remarks.append(f"{cut} numbers in {take.folder} were above full scale, and are cut off in FLAC.")
             except HostError as problem:
                 remarks.append(f"{problem}.")
         for remark in remarks:
             self._tell({"/notice": remark})
+        self.remarks += tuple(remarks)
         self._recording = False
         self._stop.set()
         self._tell({"/record": 0, "/record/state": "off" if failure is None else f"stopped: {failure}"})

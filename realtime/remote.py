@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import multiprocessing
 import os
 import queue
 import random
-import signal
 import sys
 import threading
 import time
@@ -22,7 +22,7 @@ from realtime.comeback import POLL, await_device, limited
 from realtime.deck.orders import DeckNews, Order, Peaks
 from realtime.errors import DeviceError, HostError
 from realtime.grants import Grants
-from realtime.interrupts import interrupts_held, let_interrupts_in
+from realtime.interrupts import interrupts_held, leave_ends_to_parent
 from realtime.memory import lock_memory
 from realtime.mix import Mix, Schedule
 from realtime.move import Ask, Go, Move, Moved, Release, Retake, Standing
@@ -107,11 +107,8 @@ class _Shared:
 
 
 def _serve(plan: Plan, pipe, name: str, comeback: bool = False, successor: bool = False) -> None:
-    # Ctrl-C and the closing of the terminal reach the whole group; the control process decides when sound ends.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if hasattr(signal, "SIGHUP"):
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    let_interrupts_in()
+    # What ends a group reaches all of it; the control process decides when sound ends, and its end is ours.
+    leave_ends_to_parent()
     sys.setswitchinterval(SWITCH_INTERVAL)
     try:
         if comeback:
@@ -236,8 +233,10 @@ class _Life:
         self._name = Segment.new_name()
         arguments = plan, theirs, self._name, comeback, successor
         self.process = context.Process(target=_main, args=arguments, name="engine", daemon=True)
-        with interrupts_held():
+        with interrupts_held(ends=True):
             self.process.start()
+        # At the interpreter's end it would be asked to end, which it does not hear, and then waited for.
+        atexit.register(self.process.kill)
         theirs.close()
         self.taps: Taps | None = None
         self.view: View | None = None
@@ -262,6 +261,7 @@ class _Life:
         if self.view is not None:
             self.view.close()
         self.taps = None
+        atexit.unregister(self.process.kill)
         if self._segment is None:
             Segment.remove(self._name)
         else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from realtime.control import Refused, Value
@@ -29,13 +29,18 @@ def last_path() -> Path:
     return config_folder() / f"last{SUFFIX}"
 
 
-def open_scene(name: str) -> Scene:
-    """Return the scene called `name`. Raises HostError, naming those there are, where there is none."""
+def scene_path(name: str) -> Path:
+    """Return the file of the scene called `name`. Raises HostError, naming those there are, where there is none."""
     folder = scene_folder()
     if not is_name(name) or not (folder / f"{name}{SUFFIX}").is_file():
         known = ", ".join(names_in(folder)) or "none yet"
         raise HostError(f"there is no scene '{name[:80]}'; those in {folder} are: {known}")
-    return read_scene(folder / f"{name}{SUFFIX}", f"scene '{name}'")
+    return folder / f"{name}{SUFFIX}"
+
+
+def open_scene(name: str) -> Scene:
+    """Return the scene called `name`. Raises HostError where there is none, or it cannot be read."""
+    return read_scene(scene_path(name), f"scene '{name}'")
 
 
 def open_last() -> Scene:
@@ -58,6 +63,8 @@ class Scenes:
         self._state, self._plan, self._tell = state, plan, tell
         self.keep_last = False
         self._changed = False
+        # What was saved in this run: its file may still be on its way.
+        self._saved: set[str] = set()
         self._jobs: queue.SimpleQueue[tuple[str, str] | None] = queue.SimpleQueue()
         self._show_names()
         state.watch(self._watch)
@@ -69,14 +76,26 @@ class Scenes:
         self._plan = plan
         self._changed = True
 
-    def change(self, address: str, name: Value) -> None:
-        """Carry out one of ADDRESSES for the scene `name`. Raises Refused where no scene can be called so."""
+    def check(self, message: Message, before: Sequence[Message]) -> None:
+        """Raise Refused where no scene can be called so, or there is none to load or delete."""
+        address, (name,) = message
         if not is_name(name):
             raise Refused(
                 address,
                 f"a scene cannot be called {str(name)[:80]!r}: use up to 64 letters, digits, spaces and . _ + -, "
                 "with a letter or digit in front; nothing was changed",
             )
+        if address == "/scene/save" or name in self._saved or Message("/scene/save", (name,)) in before:
+            return
+        try:
+            scene_path(name)
+        except HostError as problem:
+            raise Refused(address, f"{problem}; nothing was changed") from None
+
+    def change(self, address: str, name: Value) -> None:
+        """Carry out one of ADDRESSES for the scene `name`."""
+        if address == "/scene/save":
+            self._saved.add(name)
         self._jobs.put((address, name))
 
     def apply(self, scene: Scene, choices: bool = True) -> tuple[str, ...]:
@@ -136,13 +155,12 @@ class Scenes:
                 return
 
     def _do(self, address: str, name: str) -> None:
-        path = scene_folder() / f"{name}{SUFFIX}"
         if address == "/scene/save":
-            write_scene(path, *self._now())
+            write_scene(scene_folder() / f"{name}{SUFFIX}", *self._now())
             self._tell(f"scene '{name}' is saved.")
         elif address == "/scene/delete":
-            open_scene(name)
-            path.unlink()
+            scene_path(name).unlink()
+            self._saved.discard(name)
             self._tell(f"scene '{name}' is deleted.")
         else:
             scene = open_scene(name)

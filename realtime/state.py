@@ -50,7 +50,7 @@ class Link(Protocol):
 
         Where it takes several, the value is all of them.
 
-        What runs then is set by `ControlState.set_info`.
+        What runs then is set by `ControlState.set_info`. What can be refused is better refused by a Check before.
         """
 
 
@@ -59,6 +59,11 @@ class Message(NamedTuple):
 
     address: str
     values: tuple[object, ...] = ()
+
+
+# Raises Refused where a choice or an action cannot be carried out, once those before it in the same packet have been.
+# It is quick, and changes nothing.
+Check = Callable[[Message, Sequence[Message]], None]
 
 
 @dataclass(frozen=True)
@@ -106,6 +111,8 @@ class ControlState:
         self.late = 0
         # Where what has no time of its own may have to wait for a beat.
         self.quantiser: Quantiser | None = None
+        # By address, what says beforehand that a choice or an action cannot be carried out.
+        self.checks: dict[str, Check] = {}
         self._presets = presets_for(stems)
         self._stem_addresses = [(f"/stem/{stem}/gain", f"/stem/{stem}/mute", f"/stem/{stem}/solo") for stem in stems]
         self._pairs = [(f"/output/{n}/source", f"/output/{n}/gain") for n in range(1, len(outputs) + 1)]
@@ -206,8 +213,8 @@ class ControlState:
         """Apply `changes`, or schedule those that are due later; each becomes one Mix.
 
         A change that is overdue is applied now and counted in `late`. Raises Refused, and changes
-        nothing at all, where any message of any change does not fit, a time is more than an hour
-        ahead, or too much is waiting.
+        nothing at all, where any message of any change does not fit, a choice or an action does not pass
+        its check, a time is more than an hour ahead, or too much is waiting.
         """
         with self._lock:
             now = self.clock()
@@ -216,6 +223,7 @@ class ControlState:
             accepted = [self._settings(change) for change in accepted]
             later = [c for c in accepted if c.messages and c.due is not None and c.due > now]
             self._check_schedule(later, now)
+            self._check_choices(tuple(chain.from_iterable(choices)))
             self._advance(now)
             for change in later:
                 self._tell(change)
@@ -268,6 +276,11 @@ class ControlState:
     def _tell(self, change: Change) -> None:
         for listener in self._listeners:
             listener(change)
+
+    def _check_choices(self, choices: tuple[Message, ...]) -> None:
+        for index, message in enumerate(choices):
+            if (check := self.checks.get(message.address)) is not None:
+                check(message, choices[:index])
 
     def _check_schedule(self, changes: list[Change], now: float) -> None:
         for change in changes:

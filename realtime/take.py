@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -126,12 +126,12 @@ class Take:
         if failure is not None:
             raise failure
 
-    def to_flac(self) -> int:
+    def to_flac(self, ends: Callable[[], bool] = lambda: False) -> int:
         """Turn the files, closed before, into FLAC of 24 bits; return how many of their numbers are cut off at full scale.
 
-        A file that cannot be turned stays WAV.
+        A file that cannot be turned stays WAV, as do all that are left when `ends` says that it is to end.
         """
-        return sum(_turned(sink.path) for sink in self._sinks)
+        return sum(_turned(sink.path, ends) for sink in self._sinks)
 
     def _say(self, line: str) -> None:
         try:
@@ -151,7 +151,7 @@ class Take:
                 pass  # what was wrong first is what counts
 
 
-def _turned(path: Path) -> int:
+def _turned(path: Path, ends: Callable[[], bool]) -> int:
     part, cut = path.with_suffix(".part"), 0
     try:
         with (
@@ -159,11 +159,14 @@ def _turned(path: Path) -> int:
             soundfile.SoundFile(part, "w", source.samplerate, source.channels, "PCM_24", format="FLAC") as flac,
         ):
             while len(rows := source.read(CHUNK, dtype="float32", always_2d=True)):
+                if ends():
+                    raise HostError(f"{path.parent} holds WAV files that were not FLAC by the end of the host, and are whole")
                 cut += int(np.count_nonzero(np.abs(rows) > 1))
                 flac.write(np.clip(rows, -1, 1))
         part.replace(path.with_suffix(".flac"))
         path.unlink()
     except (soundfile.SoundFileError, OSError) as problem:
-        part.unlink(missing_ok=True)
         raise HostError(f"{path} stays WAV: it cannot be turned into FLAC ({problem})") from None
+    finally:
+        part.unlink(missing_ok=True)
     return cut

@@ -5,6 +5,7 @@ In the control process, so that a slow or full disk cannot touch the sound.
 
 from __future__ import annotations
 
+import tempfile
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,16 @@ def make_folder(folder: Path) -> Path:
     except OSError as problem:
         raise HostError(f"{folder} cannot be made a folder ({problem.strerror}); choose another.") from None
     return folder
+
+
+def check_folder(folder: Path) -> None:
+    """Make `folder`, and raise HostError where no file can be written to it."""
+    make_folder(folder)
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as problem:
+        raise HostError(f"nothing can be written to {folder} ({problem.strerror}); choose another folder.") from None
 
 
 @dataclass(frozen=True)

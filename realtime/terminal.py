@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from realtime.host import Host
+from realtime.interrupts import ignore_reminders
 from realtime.plan import Started
 from realtime.remote import PLAYING, Ended
 from realtime.telemetry import Telemetry
@@ -97,7 +98,7 @@ def watch(host: Host) -> Ended:
         else:
             _follow_plain(host)
     except KeyboardInterrupt:
-        pass
+        ignore_reminders()
     return host.stop()
 
 

@@ -17,6 +17,9 @@ def whole_files(targets: Sequence[Path], rate: int, channels: int, hint: str) ->
 
     Raises HostError where one cannot be written; `hint` ends its sentence.
     """
+    for target in targets:
+        if target.is_dir():
+            raise HostError(f"{target} cannot be written: it is a folder; {hint}")
     partial = [make_folder(target.parent) / f"{target.stem}.part" for target in targets]
     sinks: list[FileSink] = []
     try:

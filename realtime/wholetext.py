@@ -6,8 +6,11 @@ import os
 from pathlib import Path
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Put `text` in the place of the file at `path`, in whose folder it is made ready. Raises OSError, and changes nothing then."""
+def write_whole(path: Path, text: str, keep: Path | None = None) -> None:
+    """Put `text` in the place of the file at `path`, in whose folder it is made ready; the file before it goes to `keep`.
+
+    Raises OSError, and changes nothing then.
+    """
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with fresh.open("w", encoding="utf-8", newline="\n") as file:
@@ -15,6 +18,8 @@ def write_whole(path: Path, text: str) -> None:
             file.flush()
             # Otherwise a crash of the machine may leave the name with nothing behind it.
             os.fsync(file.fileno())
+        if keep is not None and path.exists():
+            path.replace(keep)
         fresh.replace(path)
     finally:
         fresh.unlink(missing_ok=True)

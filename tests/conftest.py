@@ -6,10 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from osc_ends import Client, Clock, Link
 
 from realtime.latency import Mode
 from realtime.library import SHIPPED
 from realtime.metadata import KEY, Metadata, Training
+from realtime.osc import OscServer
+from realtime.state import ControlState
 
 ROOT = Path(__file__).resolve().parents[1]
 N_FFT = 1024
@@ -153,3 +156,36 @@ def swap(tmp_path_factory) -> Path:
 def poisoned(tmp_path_factory) -> Path:
     """A separator with a state that gives NaN when it hears something loud."""
     return write_poisoned(tmp_path_factory.mktemp("separators") / "poisoned.onnx")
+
+
+@pytest.fixture
+def link() -> Link:
+    """An engine that plays nothing, with telemetry that stands still."""
+    return Link()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """Wall-clock time that moves only when told."""
+    return Clock()
+
+
+@pytest.fixture
+def state(link, clock) -> ControlState:
+    """The controls of four stems, for `link`."""
+    return ControlState(STEMS, link, clock)
+
+
+@pytest.fixture
+def server(state):
+    """An OSC server on a free port."""
+    with OscServer(state, port=0) as running:
+        yield running
+
+
+@pytest.fixture
+def client(server):
+    """A client of `server` over UDP."""
+    made = Client(server.port)
+    yield made
+    made.socket.close()

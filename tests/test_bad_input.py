@@ -80,7 +80,7 @@ def damaged(folder: Path, kind: str) -> Path:
 
 AUDIO = [
     ("missing", "no file"),
-    ("folder", "no file"),
+    ("folder", "is a folder"),
     ("empty", "is empty"),
     ("text", "cannot be read as audio"),
     ("truncated", "cut short"),
@@ -110,6 +110,26 @@ def test_a_folder_in_the_place_of_a_result_is_refused_and_left(tmp_path, identit
     (tmp_path / "out" / "song" / "all.wav").mkdir(parents=True)
     assert "all.wav cannot be written" in refusal(capsys, "separate", song, "-o", tmp_path / "out", "--model", identity)
     assert [path.name for path in (tmp_path / "out" / "song").iterdir()] == ["all.wav"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["perform", "demo", "--gesture", "{}", "-o", "out.wav"],
+        ["perform", "demo", "--gesture", "docs/control/demo.gesture", "-o", "{}"],
+        ["perform", "{}", "--gesture", "docs/control/demo.gesture", "-o", "out.wav"],
+        ["perform", "demo", "--gesture", "docs/control/demo.gesture", "-o", "out.wav", "--model", "{}"],
+        ["bench", "--json", "{}"],
+        ["soak", "--json", "{}"],
+        ["midi", "--midi-map", "{}"],
+        ["--device", "null", "--record", "{}"],
+    ],
+    ids=" ".join,
+)
+def test_a_folder_in_the_place_of_a_file_is_called_one_at_once(tmp_path, capsys, arguments):
+    assert run_live.main([str(tmp_path) if each == "{}" else each for each in arguments]) == 1
+    # A bar of progress may have stood on the line.
+    assert f"{tmp_path} is a folder" in sentence(capsys.readouterr().err.lstrip())
 
 
 def test_a_recording_that_cannot_be_written_is_refused_before_the_music(tmp_path, identity, song):

@@ -155,7 +155,7 @@ class FakeSession:
 @pytest.fixture
 def session(monkeypatch) -> type[FakeSession]:
     monkeypatch.setattr(remote, "Session", FakeSession)
-    monkeypatch.setattr(remote.signal, "signal", lambda *_: None)
+    monkeypatch.setattr(remote, "leave_ends_to_parent", lambda: None)
     monkeypatch.setattr(remote.sys, "setswitchinterval", lambda _: None)
     monkeypatch.setattr(remote, "Segment", SimpleNamespace(create=lambda name, size: SimpleNamespace(buf=None)))
     monkeypatch.setattr(remote, "Taps", lambda layout, memory: None)

@@ -11,20 +11,24 @@ import socket
 import subprocess
 import sys
 import types
+import zlib
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
 from realtime import gainlaw
 from realtime.control import controls_for
+from realtime.daws import touchosc
 from realtime.daws.ardour import Ardour
 from realtime.daws.bridging import bridge
 from realtime.daws.ends import End
-from realtime.daws.files import files_for
+from realtime.daws.files import files_for, read, written
 from realtime.daws.reaper import PATTERNS, Reaper, pattern_file
 from realtime.daws.strips import AGAIN, GONE, Bridge, decibels_of, gain_of
 from realtime.daws.surface import surface_for
 from realtime.errors import HostError
+from realtime.patterns import Pattern
 from realtime.presets import presets_for
 
 DOCS = Path(__file__).resolve().parents[1] / "docs" / "daws"
@@ -36,7 +40,7 @@ ODD = ("lead$1", "kick;snare", "low\\end", "$0")
 
 
 def test_the_committed_files_are_what_the_generator_writes():
-    stale = [name for name, text in files_for(FOUR).items() if (DOCS / name).read_text(encoding="utf-8") != text]
+    stale = [name for name, text in files_for(FOUR).items() if read(name, (DOCS / name).read_bytes()) != text]
     assert not stale, f"stale: {stale}; write them anew with: python -m realtime.daws docs/daws"
 
 
@@ -99,6 +103,89 @@ def test_widgets_of_the_stage_session_do_not_overlap():
     for number, a in enumerate(boxes):
         for b in boxes[number + 1 :]:
             assert a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] or b[3] <= a[1], (a, b)
+
+
+TOUCH = f"LaSAFT-Live{touchosc.SUFFIX}"
+
+
+def touch_nodes(stems, port=9000) -> tuple[ElementTree.Element, list[ElementTree.Element]]:
+    packed = written(TOUCH, files_for(stems, port)[TOUCH])
+    document = ElementTree.fromstring(zlib.decompress(packed))
+    assert document.tag == "lexml"
+    (root,) = document
+    return root, root.findall("children/node")
+
+
+def settings_of(node: ElementTree.Element) -> dict[str, object]:
+    found = {}
+    for each in node.findall("properties/property"):
+        inner = list(each.find("value"))
+        found[each.find("key").text] = [float(n.text) for n in inner] if inner else each.find("value").text
+    return found
+
+
+def sent_by(osc: ElementTree.Element, x: float) -> tuple[str, list[object]]:
+    """Return the address and the arguments of an OSC message of a control whose value is `x`."""
+    (path,) = osc.findall("path/partial")
+    arguments = []
+    for partial in osc.findall("arguments/partial"):
+        low, high = (float(partial.find(end).text) for end in ("scaleMin", "scaleMax"))
+        said = partial.find("value").text if partial.find("type").text == "CONSTANT" else low + x * (high - low)
+        arguments.append({"FLOAT": float, "INTEGER": lambda v: int(float(v)), "STRING": str}[partial.find("conversion").text](said))
+    return path.find("value").text, arguments
+
+
+def test_what_the_touch_layout_sends_is_accepted_by_the_host():
+    table, sent = controls_for(FOUR), set()
+    root, nodes = touch_nodes(FOUR)
+    for node in nodes:
+        for osc in node.findall("messages/osc"):
+            for x in (0, 0.5, 1) if node.get("type") == "FADER" else (0, 1):
+                address, arguments = sent_by(osc, x)
+                if osc.find("send").text == "0":
+                    assert node.get("type") == "LABEL" and table[address].tags == "s"
+                    continue
+                values = table[address].accept(arguments)
+                sent.add(address)
+                if node.get("type") == "FADER":
+                    low, high = table[address].range
+                    assert values == (low + x * (high - low),)
+    assert sent == {c.address for c in table.values() if c.kind == "setting"} - {"/condition"} | {"/subscribe"}
+    presets = [sent_by(osc, 1)[1][0] for node in nodes for osc in node.findall("messages/osc") if sent_by(osc, 1)[0] == "/preset"]
+    assert presets[1:] == list(presets_for(FOUR))
+    script = settings_of(root)["script"]
+    (wanted,) = set(re.findall(r"tag = 's', value = '([^']+)'", script))
+    shown = [a for a in sent if a != "/subscribe"]
+    assert all(Pattern(wanted).holds(address) for address in shown) and str(touchosc.RECEIVE_PORT) in script
+
+
+@pytest.mark.parametrize("stems", [FOUR, ODD, ("all",)])
+def test_controls_of_the_touch_layout_lie_in_it_have_names_of_their_own_and_begin_as_the_host_does(stems):
+    root, nodes = touch_nodes(stems)
+    _, _, width, height = settings_of(root)["frame"]
+    assert len({node.get("ID") for node in nodes}) == len(nodes) == len({settings_of(n)["name"] for n in nodes})
+    boxes = []
+    for node in nodes:
+        x, y, w, h = settings_of(node)["frame"]
+        assert x >= 0 and x + w <= width and y >= 0 and y + h <= height, settings_of(node)["name"]
+        if settings_of(node).get("background") != "0":  # others lie on a button
+            boxes.append((x, y, x + w, y + h))
+        if node.get("type") == "FADER":
+            values = {v.find("key").text: v.find("default").text for v in node.findall("values/value")}
+            (osc,) = node.findall("messages/osc")
+            address, arguments = sent_by(osc, float(values["x"]))
+            assert tuple(arguments) == pytest.approx(controls_for(stems)[address].default)
+    for number, a in enumerate(boxes):
+        for b in boxes[number + 1 :]:
+            assert a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] or b[3] <= a[1], (a, b)
+
+
+def test_a_reader_of_others_reads_the_touch_layout_and_would_write_the_same(tmp_path):
+    py2tosc = pytest.importorskip("py2tosc", reason="a public reader of TouchOSC's files")
+    layout = py2tosc.load(DOCS / TOUCH)
+    assert layout.validate() == []
+    layout.save(tmp_path / TOUCH)
+    assert zlib.decompress((tmp_path / TOUCH).read_bytes()).strip() == zlib.decompress((DOCS / TOUCH).read_bytes()).strip()
 
 
 @pytest.mark.parametrize("stems", [FOUR, ODD])

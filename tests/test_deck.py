@@ -25,6 +25,7 @@ from realtime.mix import Mix
 from realtime.plan import Plan
 from realtime.separator import Separator
 from realtime.session import Session
+from realtime.state import ControlState
 from realtime.tape import Tape
 
 RATE = 44100
@@ -362,6 +363,38 @@ def test_another_file_is_loaded_while_one_plays(open_deck, tmp_path):
     assert deck.news().title == "other" and deck.news().cues == (None,) * CUES
 
 
+def test_the_loop_holds_until_the_next_file_is_on_and_one_of_the_next_waits_for_it(open_deck, tmp_path, song):
+    deck = open_deck(loop=(0.5, 1.0), looping=True)
+    deck.read(RATE // 4)
+    deck.order(Order("/deck/load", (str(written(tmp_path / "next.flac", noise(3 * RATE))),)))
+    deck.order(Order("/deck/loop", (0.25, 0.75)))
+    wait_for(lambda: deck.news().title == "next" and deck.news().looping)
+    assert deck.news().loop == (0.25, 0.75)
+    # The sound has not asked for more: what it plays is the file of before, with its loop.
+    assert deck.head.material.title != "next" and deck.head.loop == Loop(RATE // 2, RATE, True)
+    deck.read_surely(RATE // 2)
+    assert deck.head.material.title == "next" and deck.head.loop == Loop(RATE // 4, 3 * RATE // 4, True)
+
+
+@pytest.mark.parametrize("where", ["_decode_one", "_load"])
+def test_a_fault_that_nobody_foresaw_is_said_and_the_next_file_can_be_loaded(open_deck, path, monkeypatch, where):
+    deck = open_deck()
+
+    def fault(*_):
+        raise TypeError("not foreseen")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(deck, where, fault)
+        deck.order(Order("/deck/load", (str(path),)))
+        wait_for(lambda: deck.news().state.startswith("failed: the deck has a fault (TypeError('not foreseen')"))
+        assert "/deck/load puts a file on it anew" in deck.said.get(timeout=5)
+    time.sleep(0.1)
+    assert deck.said.empty()
+    deck.order(Order("/deck/load", (str(path),)))
+    wait_for(lambda: not deck.news().state.startswith(("failed", "loading")))
+    assert deck.read_surely(1000).shape == (1000, 2)
+
+
 def test_three_hours_take_no_more_memory_than_a_minute_and_hot_cues_are_at_hand(tmp_path, open_deck):
     rate, seconds = 8000, 3 * 3600
     size = 2 * rate * seconds
@@ -484,9 +517,11 @@ def test_a_run_with_a_deck_goes_on_beyond_the_end_of_the_file_and_is_played_over
 
 
 def test_a_run_without_a_deck_says_so():
-    link = _LateLink(lambda: None)
+    link = _LateLink(lambda: state)
+    state = ControlState(("vocals",), link)
+    state.checks |= link.checks()
     with pytest.raises(HostError, match="has no deck: start the host with --deck"):
-        link.change("/deck/play", 1)
+        state.set("/deck/play", 1)
 
 
 def test_an_unreadable_file_ends_the_start(identity, tmp_path):

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 from conftest import ROOT
-from test_osc import STEMS, Client, Clock, Link
+from osc_ends import STEMS, Client, Clock
 
 from realtime import fuzz as fuzz_module
 from realtime.bench import fuzzed
@@ -23,11 +23,6 @@ from realtime.state import ControlState
 
 IDENTITY = ROOT / "models" / "pretrained" / "identity.onnx"
 NOBODY = ("127.0.0.1", 9)
-
-
-@pytest.fixture
-def link():
-    return Link()
 
 
 @pytest.fixture

@@ -94,7 +94,7 @@ def test_a_broken_line_is_named_with_its_field_and_the_rest_loads(tmp_path, stat
 
 
 def test_many_broken_lines_are_told_in_few_sentences(tmp_path, state):
-    found = read(tmp_path, state, "oh\n" * 1000)
+    found = read(tmp_path, state, "oh\n" * 1000 + "1 /wet 0.5\n")
     assert len(found.problems) == 1000
     assert found.notices[-1] == "And 995 more lines." and len(found.notices) == 6
 
@@ -102,6 +102,13 @@ def test_many_broken_lines_are_told_in_few_sentences(tmp_path, state):
 def test_a_length_that_is_too_short_is_told_and_not_believed(tmp_path, state):
     found = read(tmp_path, state, "2 /wet 0.5\nlength 1\n")
     assert found.gesture.length == 2 and "length: 1 s end before" in found.problems[0]
+
+
+def test_a_text_that_is_no_gesture_is_refused_and_a_folder_is_called_one(tmp_path, state):
+    with pytest.raises(HostError, match="is no gesture: nothing in it is a change of a control .*line 2, time"):
+        read(tmp_path, state, "# A page\nthat was meant for something else\n")
+    with pytest.raises(HostError, match="is a folder"):
+        find_gesture(tmp_path, tmp_path)
 
 
 def test_what_is_no_text_is_refused_in_a_sentence(tmp_path, state):

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from conftest import ROOT
-from test_osc import STEMS, Clock, Link
+from osc_ends import STEMS, Clock, Link
 
 from realtime.choice import Choice
 from realtime.control import controls_for, table_text

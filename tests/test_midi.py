@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+import run_live
 from realtime.control import Refused, controls_for
 from realtime.errors import HostError
 from realtime.midi.assembler import Assembler
@@ -18,7 +19,7 @@ from realtime.midi.map import MidiMap, entry_text, parse_map, read_map, write_ma
 from realtime.midi.mapper import Mapper
 from realtime.midi.ports import partner
 from realtime.midi.source import ENCODINGS, Source, steps
-from realtime.midi.surface import Surface
+from realtime.midi.surface import ADDRESSES, Surface, waited_for
 from realtime.state import ControlState
 
 STEMS = ("vocals", "drums", "bass", "other")
@@ -569,6 +570,7 @@ def desk(monkeypatch):
 def surface(state, desk, tmp_path):
     surface = Surface(state, desk, ["knobs"], tmp_path / "midi.toml", MidiMap())
     state.link.change = surface.change
+    state.checks |= dict.fromkeys(ADDRESSES, surface.check)
     yield surface
     surface.close()
 
@@ -631,3 +633,16 @@ def test_values_are_shown_and_clocks_heard(state, desk, tmp_path):
     surface.close()
     assert desk.opened[0].closed
     assert not any(thread.name == "midi" for thread in threading.enumerate())
+
+
+def test_a_name_that_no_port_has_is_said_with_the_ports_that_there_are(desk):
+    desk.names = ["Launch Control", "keys:out"]
+    (said,) = waited_for(desk, ["launch", "knobs"])
+    assert said == "MIDI: there is no port with 'knobs' in its name, but Launch Control, keys:out; it is looked for again."
+    desk.names = []
+    assert len(waited_for(desk, ["launch", "knobs"])) == 2 and "none at all" in waited_for(desk, ["knobs"])[0]
+
+
+def test_a_map_without_a_controller_is_refused(tmp_path, capsys):
+    assert run_live.main(["--midi-map", str(tmp_path / "map.toml")]) == 1
+    assert "name it with --midi PORT" in capsys.readouterr().err

@@ -8,44 +8,21 @@ import time
 from types import SimpleNamespace
 
 import pytest
-from test_osc import STEMS, Client, Clock, Link, bundle, wait_for
+from osc_ends import STEMS, Client, bundle, wait_for
 
 from realtime import osc
 from realtime.control import controls_for
 from realtime.errors import HostError
 from realtime.osc import OscServer
 from realtime.peers import Allowance
-from realtime.state import ControlState
 
 needs_reports = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells whose port is closed")
-
-
-@pytest.fixture
-def link():
-    return Link()
-
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
-@pytest.fixture
-def state(link, clock):
-    return ControlState(STEMS, link, clock)
 
 
 @pytest.fixture
 def server(state):
     with OscServer(state, port=0, heartbeat=0.2) as running:
         yield running
-
-
-@pytest.fixture
-def client(server):
-    made = Client(server.port)
-    yield made
-    made.socket.close()
 
 
 # Queries.

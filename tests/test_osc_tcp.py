@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import socket
 import struct
@@ -9,8 +10,8 @@ import subprocess
 import time
 
 import pytest
+from osc_ends import STEMS, Client, built, bundle, wait_for
 from pythonosc.osc_message import OscMessage
-from test_osc import STEMS, Client, Clock, Link, built, bundle, wait_for
 
 from realtime import connections
 from realtime.connections import MOST_CONNECTIONS
@@ -18,23 +19,6 @@ from realtime.errors import HostError
 from realtime.framing import END, SizePrefixed, Slip, framing_for
 from realtime.osc import OscServer
 from realtime.packets import LARGEST_PACKET
-from realtime.state import ControlState
-
-
-@pytest.fixture
-def link():
-    return Link()
-
-
-@pytest.fixture
-def state(link):
-    return ControlState(STEMS, link, Clock())
-
-
-@pytest.fixture
-def server(state):
-    with OscServer(state, port=0) as running:
-        yield running
 
 
 class Caller:
@@ -286,3 +270,60 @@ def test_a_client_that_says_no_more_and_does_not_read_costs_nothing(server, monk
         time.sleep(0.5)
         assert connection.blocked
         assert turns < 100
+        # It keeps its place no longer than those whose machine has gone.
+        monkeypatch.setattr(connections, "PATIENCE", 0.1)
+        wait_for(lambda: len(server._connections) == 0)
+        assert "has not read" in connection.ended
+
+
+def test_without_room_for_another_file_the_server_rests_says_so_and_goes_on(server, state, monkeypatch):
+    asked = []
+
+    class Full:
+        """A listener on a system whose table of open files is full."""
+
+        def __init__(self, listener):
+            self.listener, self.full = listener, True
+
+        def accept(self):
+            if self.full:
+                asked.append(time.monotonic())
+                raise OSError(errno.EMFILE, "Too many open files")
+            return self.listener.accept()
+
+        def __getattr__(self, name):
+            return getattr(self.listener, name)
+
+    monkeypatch.setattr(connections, "REST", 0.2)
+    full = server._connections._listener = Full(server._connections._listener)
+    udp = Client(server.port)
+    with Caller(server.port) as caller:
+        wait_for(lambda: asked)
+        assert udp.ping() == []
+        time.sleep(0.5)
+        assert len(asked) <= 4
+        assert state.value("/notice")[0].startswith("nobody can connect over OSC TCP (Too many open files)")
+        full.full = False
+        assert caller.ping() == []
+    with Caller(server.port) as caller:
+        assert caller.ping() == []
+
+
+def test_who_has_said_nothing_for_long_gives_way_unless_something_is_sent_to_it(server, monkeypatch):
+    callers = [Caller(server.port) for _ in range(MOST_CONNECTIONS)]
+    for caller in callers:
+        assert caller.ping() == []
+    callers[0].send("/subscribe", "/wet")
+    callers[0].ping()
+    with Caller(server.port) as late:
+        assert late.ended()
+    monkeypatch.setattr(connections, "IDLE", 0.3)
+    time.sleep(0.4)
+    for caller in callers[2:]:
+        caller.ping()
+    with Caller(server.port) as late:
+        assert late.ping() == []
+        assert callers[1].ended()
+    callers[0].ping()
+    for caller in callers:
+        caller.socket.close()

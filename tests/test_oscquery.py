@@ -15,6 +15,7 @@ import urllib.request
 from dataclasses import replace
 
 import pytest
+from osc_ends import SNAPSHOT, STEMS
 from pythonosc.osc_message import OscMessage
 
 pytest.importorskip("websockets")
@@ -32,15 +33,9 @@ from realtime.plan import Plan, Started
 from realtime.remote import PLAYING
 from realtime.scene import Scene
 from realtime.state import ControlState
-from tests.test_osc import SNAPSHOT, STEMS, Link
 
 PATIENCE = 10.0
 FADER = "/stem/vocals/gain"
-
-
-@pytest.fixture
-def link():
-    return Link()
 
 
 @pytest.fixture

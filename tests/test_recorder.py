@@ -15,14 +15,19 @@ from conftest import ROOT, STEMS
 from playing import residual_db
 from test_control import Engine as FakeEngine
 
+from realtime import recorder
 from realtime.aligned import Aligned
 from realtime.control import Refused
 from realtime.devices.file import FileSink
 from realtime.errors import HostError
+from realtime.host import Host, OscAddress
 from realtime.latency import Latency
+from realtime.mix import Mix
+from realtime.plan import Plan
 from realtime.recorder import ADDRESSES, Recorder
 from realtime.state import Change, ControlState, Message
 from realtime.take import CHANGES, Take
+from realtime.tape import check_folder
 from realtime.taps import Description, Layout, Taps
 from realtime.track import Stretch
 from realtime.turn import Anchor, Turn
@@ -48,6 +53,7 @@ class Run:
         self.at = self.hops = 0
         self.recorder = Recorder(self.state, lambda: self.taps)
         link.change = lambda address, value: self.recorder.change(address, value)
+        self.state.checks |= dict.fromkeys(ADDRESSES, self.recorder.check)
         self.state.set("/record/folder", str(folder))
         self.play(0)
 
@@ -396,3 +402,40 @@ def test_a_take_that_cannot_begin_leaves_no_open_file(tmp_path):
     (tmp_path / "master.wav").mkdir()
     with pytest.raises(HostError, match="cannot be written"):
         Take(tmp_path, ("mixture", "master"), 44100, 2, 0.0, {})
+
+
+def test_the_end_does_not_wait_for_ever_for_flac_and_leaves_whole_wav_behind(run, monkeypatch):
+    monkeypatch.setattr(recorder, "LONGEST_END", 0.3)
+    begun, read_on = threading.Event(), soundfile.SoundFile.read
+
+    def slow(file, *arguments, **options):
+        begun.set()
+        time.sleep(0.5)
+        return read_on(file, *arguments, **options)
+
+    run.state.set("/record/format", "flac")
+    run.state.set("/record", 1)
+    run.play(5000)
+    monkeypatch.setattr(soundfile.SoundFile, "read", slow)
+    due = time.monotonic() + 10
+    (folder,) = run.finish()
+    monkeypatch.undo()
+    assert begun.is_set() and time.monotonic() < due
+    assert np.array_equal(read(folder / "mixture.wav"), sound(0, 0, 5000))
+    assert np.array_equal(read(folder / "bass.wav")[: 5000 - DELAY], sound(4, 0, 5000 - DELAY))
+    assert not list(folder.glob("*.part"))
+    assert any("WAV files that were not FLAC by the end of the host, and are whole" in each for each in run.recorder.remarks)
+
+
+def test_a_folder_that_cannot_be_recorded_to_is_said_before_the_start(tmp_path, identity):
+    (tmp_path / "file").write_text("")
+    before = set(threading.enumerate())
+    plan = Plan(identity, Mix(()), device="null", realtime=False)
+    with pytest.raises(HostError, match="cannot be made a folder"):
+        Host(plan, OscAddress(port=0), record_to=tmp_path / "file" / "below")
+    assert set(threading.enumerate()) <= before
+    if sys.platform == "linux":
+        with pytest.raises(HostError, match="nothing can be written to /proc"):
+            check_folder(Path("/proc"))
+    check_folder(tmp_path / "new")
+    assert not list((tmp_path / "new").iterdir())

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 import sys
+import threading
+import time
 from dataclasses import dataclass
 
 import pytest
@@ -27,7 +29,8 @@ class Host:
         self.now, self.running, self.submitted = START, running, []
         self.state = ControlState(STEMS, self, lambda: self.now)
         self.tempo = Tempo(self.state.clock, self.state.set_info)
-        self.state.quantiser = self.tempo.quantiser
+        self.state.quantiser = self.tempo.quantiser()
+        self.state.checks |= dict.fromkeys(ADDRESSES, self.tempo.check)
 
     def submit(self, mix, at):
         self.submitted.append((at, mix.gains))
@@ -370,6 +373,7 @@ def test_link_gives_its_beat_takes_a_tempo_and_is_left(host, monkeypatch):
     module.Link = lambda bpm: made.append(Session(bpm)) or made[0]
     monkeypatch.setitem(sys.modules, "link", module)
     host.set("/tempo/source", "link")
+    until(lambda: host.state.value("/tempo/source") == ("link",))
     assert made[0].enabled
     host.set("/quantise", "phrase")
     host.set("/preset", "drums")
@@ -378,3 +382,75 @@ def test_link_gives_its_beat_takes_a_tempo_and_is_left(host, monkeypatch):
     assert made[0].bpm == 90
     host.set("/tempo/source", "internal")
     assert not made[0].enabled
+
+
+def until(condition):
+    due = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < due
+        time.sleep(0.002)
+
+
+@pytest.fixture
+def slow_link(monkeypatch):
+    """A Link that begins only when it is let."""
+    let, made = threading.Event(), []
+
+    def begin(bpm):
+        let.wait(10)
+        made.append(Session(bpm))
+        return made[-1]
+
+    module = type(sys)("link")
+    module.Link = begin
+    monkeypatch.setitem(sys.modules, "link", module)
+    yield let, made
+    let.set()
+
+
+def test_controls_move_while_link_begins(host, slow_link):
+    let, made = slow_link
+    host.set("/tempo/source", "link")
+    mover = threading.Thread(target=host.set, args=("/wet", 0.25))
+    mover.start()
+    mover.join(5)
+    assert host.state.value("/wet") == (0.25,)
+    assert host.state.value("/tempo/source") == ("internal",)
+    let.set()
+    until(lambda: host.state.value("/tempo/source") == ("link",))
+    assert made[0].enabled
+
+
+def test_a_link_that_is_no_longer_wanted_is_left_as_soon_as_it_has_begun(host, slow_link):
+    let, made = slow_link
+    host.set("/tempo/source", "link")
+    host.set("/tempo/source", "midi")
+    let.set()
+    until(lambda: made and not made[0].enabled)
+    assert host.state.value("/tempo/source") == ("midi",)
+    host.set("/tempo/source", "link")
+    until(lambda: host.state.value("/tempo/source") == ("link",))
+    host.tempo.close()
+    assert not any(session.enabled for session in made)
+
+
+def test_a_link_that_cannot_begin_is_told_and_the_beat_goes_on(host, monkeypatch):
+    def begin(bpm):
+        raise RuntimeError("no network")
+
+    module = type(sys)("link")
+    module.Link = begin
+    monkeypatch.setitem(sys.modules, "link", module)
+    host.set("/tempo/source", "link")
+    until(lambda: "no network" in host.state.value("/notice")[0])
+    assert host.state.value("/tempo/source") == ("internal",)
+    host.set("/tempo/tap")
+
+
+def test_a_tap_may_follow_its_source_in_one_bundle_and_not_come_before_it(host):
+    host.set("/tempo/source", "midi")
+    host.state.apply([Change((Message("/tempo/source", ("internal",)), Message("/tempo/tap")))])
+    host.set("/tempo/source", "midi")
+    with pytest.raises(Refused, match="comes from midi"):
+        host.state.apply([Change((Message("/tempo/tap"), Message("/tempo/source", ("internal",))))])
+    assert host.state.value("/tempo/source") == ("midi",)

@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from realtime.daws.files import files_for
+from realtime.daws.files import files_for, written
 from realtime.errors import HostError
 from realtime.library import find_separator
 from realtime.separator import Separator
@@ -24,7 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
         for name, text in files_for(stems, options.osc_port).items():
             path = options.folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8", newline="\n")
+            path.write_bytes(written(name, text))
             print(f"wrote {path}")
     except HostError as problem:
         print(f"error: {problem}", file=sys.stderr)

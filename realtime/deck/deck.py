@@ -16,7 +16,7 @@ from realtime.deck.cache import SEGMENT, Damaged, Entry
 from realtime.deck.material import CHUNK, Material
 from realtime.deck.orders import CUES, FASTEST, SLOWEST, DeckNews, Order, Peaks, Setup
 from realtime.deck.overview import Overview
-from realtime.deck.playhead import Jump, Loop, Play, PlayHead, Put, Wrap
+from realtime.deck.playhead import Jump, Loop, Looped, Play, PlayHead, Put, Wrap
 from realtime.deck.shelf import Shelf
 from realtime.deck.tempo import Tempo
 from realtime.errors import HostError
@@ -50,6 +50,10 @@ class Deck:
         self._set_fade(setup.fade)
         self._orders: queue.SimpleQueue[Order | None] = queue.SimpleQueue()
         self._loading = False
+        # Why nothing is decoded or loaded any more, or None.
+        self._fault: str | None = None
+        # The loop of what was loaded last, which may not be on yet.
+        self._looped = Looped()
         self._material: Material | None = None
         self._overview: Overview | None = None
         self._tempo: Tempo | None = None
@@ -57,8 +61,7 @@ class Deck:
         if setup.path is not None:
             material = Material(setup.path, rate, channels)
             start, end = (round(at * rate) for at in setup.loop)
-            head.loop = Loop(start, end, setup.looping)
-            self._put(material, min(round(setup.at * rate), material.frames))
+            self._put(material, min(round(setup.at * rate), material.frames), Loop(start, end, setup.looping))
             head.moves.append(Play(setup.playing))
             # Now: what is read before the sound begins must know whether it plays.
             head.obey()
@@ -104,7 +107,7 @@ class Deck:
         """Return how it stands now."""
         # Before the rest, which then is no older than the order that was refused.
         refused = self._refused
-        material, head, loop = self._material, self.head, self.head.loop
+        material, head, loop = self._material, self.head, self._looped.loop
         return DeckNews(
             state=self._state(),
             title="" if material is None else material.title,
@@ -139,6 +142,8 @@ class Deck:
     def _state(self) -> str:
         if self._loading:
             return "loading"
+        if self._fault is not None:
+            return f"failed: {self._fault}"
         if self._material is None:
             return "empty"
         if self.head.stuck:
@@ -159,11 +164,7 @@ class Deck:
             try:
                 order = self._orders.get(timeout=_REST) if idle else self._orders.get_nowait()
             except queue.Empty:
-                busy = self._decode_one()
-                # What is played comes first.
-                if not busy and self._overview is not None:
-                    self._overview.step()
-                idle = not busy
+                idle = not self._work()
                 continue
             if order is None:
                 if self._overview is not None:
@@ -174,7 +175,28 @@ class Deck:
             except (HostError, RuntimeError, OSError, ValueError) as problem:
                 self._refused += 1
                 self.said.put(str(problem))
+            except Exception as fault:  # noqa: BLE001 - this thread loads the next file
+                self._fail(fault)
             idle = False
+
+    def _work(self) -> bool:
+        """Decode, or look through the file; return whether there was anything to decode."""
+        if self._fault is not None:
+            return False
+        try:
+            busy = self._decode_one()
+            # What is played comes first.
+            if not busy and self._overview is not None:
+                self._overview.step()
+        except Exception as fault:  # noqa: BLE001 - this thread loads the next file
+            self._fail(fault)
+            return False
+        return busy
+
+    def _fail(self, fault: Exception) -> None:
+        """Stand still after what was not foreseen, until a file is loaded."""
+        self._fault = self.head.stuck = f"the deck has a fault ({fault!r})"
+        self.said.put(f"{self._fault}: what has been decoded plays on, and /deck/load puts a file on it anew.")
 
     def _carry_out(self, order: Order) -> None:
         match order.address.split("/")[2:], order.values:
@@ -203,11 +225,11 @@ class Deck:
             case ["loop", "samples"], [start, end]:
                 self._set_loop(int(start), int(end), True)
             case ["loop", "in"], _:
-                self.head.loop = replace(self.head.loop, start=self._place(), on=False)
+                self._looped.loop = replace(self._looped.loop, start=self._place(), on=False)
             case ["loop", "out"], _:
                 self._close_loop()
             case ["loop", "on"], [on]:
-                loop = self.head.loop
+                loop = self._looped.loop
                 self._set_loop(loop.start, loop.end, bool(on))
             case ["cue", number], _:
                 self._jump_to_cue(int(number))
@@ -226,12 +248,11 @@ class Deck:
         try:
             material = Material(path, self.rate, self.channels)
             self._cues = (None,) * CUES
-            self.head.loop = Loop()
-            self._put(material, 0)
+            self._put(material, 0, Loop())
         finally:
             self._loading = False
 
-    def _put(self, material: Material, at: int) -> None:
+    def _put(self, material: Material, at: int, loop: Loop) -> None:
         first = min(at, material.frames - 1) // CHUNK
         for index in range(first, min(first + 2, _chunks(material))):
             material.decode(index)
@@ -239,8 +260,9 @@ class Deck:
         if self._overview is not None:
             self._overview.close()
         self._overview = Overview(material)
-        self.head.stuck = None
-        self.head.moves.append(Put(material, at))
+        self.head.stuck = self._fault = None
+        self._looped = Looped(loop)
+        self.head.moves.append(Put(material, at, self._looped))
         if before is not None:
             before.close()
 
@@ -269,11 +291,11 @@ class Deck:
                     f"a loop begins at 0 or later and ends {SHORTEST_LOOP} samples or more after that, "
                     f"not from {start} to {end}; the deck goes on."
                 )
-        self.head.loop = Loop(start, end, on)
+        self._looped.loop = Loop(start, end, on)
 
     def _close_loop(self) -> None:
         """End the loop at what is heard, and let what is given be in it, as if it had gone round already."""
-        start, end = self.head.loop.start, self._place()
+        start, end = self._looped.loop.start, self._place()
         self._set_loop(start, end, True)
         self.head.moves.append(Wrap())
 
@@ -331,7 +353,7 @@ class Deck:
 
     def _wanted(self, material: Material) -> Iterator[int]:
         """Yield the chunks that are to be kept, those needed first at the front."""
-        head, loop, fade = self.head, self.head.loop, self.head.fade
+        head, loop, fade = self.head, self._looped.loop, self.head.fade
         here = self._here()
         yield from self._span(material, here, 0.5)
         jumps = [move.to for move in head.moves.copy() if isinstance(move, Jump)]

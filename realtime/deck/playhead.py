@@ -45,6 +45,13 @@ class Loop:
     on: bool = False
 
 
+@dataclass
+class Looped:
+    """What holds the loop of one material, from the moment it is loaded: before it is on, too."""
+
+    loop: Loop = Loop()
+
+
 @dataclass(frozen=True)
 class Play:
     """Play on, or pause."""
@@ -66,10 +73,11 @@ class Wrap:
 
 @dataclass(frozen=True)
 class Put:
-    """Put `material` on the deck in place of what was there, at sample `at`."""
+    """Put `material` on the deck in place of what was there, at sample `at`, and its loop with it; None leaves the loop."""
 
     material: Material
     at: int = 0
+    looped: Looped | None = None
 
 
 @dataclass
@@ -133,7 +141,6 @@ class PlayHead:
     def __init__(self, channels: int, marks: int = 0) -> None:
         self.channels, self.marks = channels, marks
         self.moves: deque[Play | Jump | Wrap | Put] = deque()
-        self.loop = Loop()
         self.fade = 0
         self.material: Material | None = None
         # The next sample of the file, the one that a jump waits for, and how much has been given since the start.
@@ -149,9 +156,19 @@ class PlayHead:
         self._beyond = 0.0
         # How often the sound had to stop because it was not decoded yet.
         self.starved = 0
+        self._looped = Looped()
         self._fade: _Fade | None = None
         self._past: deque[_Piece] = deque([_Piece(0, 0, 0)], _REMEMBERED)
         self._other = np.zeros((0, channels), np.float32)
+
+    @property
+    def loop(self) -> Loop:
+        """The loop of what is on."""
+        return self._looped.loop
+
+    @loop.setter
+    def loop(self, loop: Loop) -> None:
+        self._looped.loop = loop
 
     def read(self, count: int) -> np.ndarray:
         """Return the next `count` samples, float32 [count, channels]; silence where nothing plays."""
@@ -357,7 +374,8 @@ class PlayHead:
                         self._jump()
                 case Play(on):
                     self._play(on)
-                case Put(material, at):
+                case Put(material, at, looped):
+                    self._looped = looped or self._looped
                     if self.playing:
                         self._begin_fade(self.fade, at)
                         at -= self.fade

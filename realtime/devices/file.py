@@ -124,6 +124,8 @@ class FileSink:
 
     def __init__(self, path: str | Path, rate: int, channels: int) -> None:
         self.path, self.rate, self.channels = Path(path), rate, channels
+        if self.path.is_dir():
+            raise HostError(f"{self.path} cannot be written: it is a folder; name a file in it.")
         try:
             self._file = soundfile.SoundFile(self.path, "w", rate, channels, "FLOAT", format="RF64")
         except (soundfile.SoundFileError, OSError) as problem:
@@ -168,6 +170,8 @@ def _room(path: Path) -> int:
 
 def open_audio(path: Path) -> soundfile.SoundFile:
     """Open an audio file. Raises HostError where there is none, or none that can be read."""
+    if path.is_dir():
+        raise HostError(f"{path} is a folder; name a file in it.")
     if not path.is_file():
         raise HostError(f"there is no file {path}; check the path.")
     if path.stat().st_size == 0:

@@ -105,6 +105,8 @@ def read_map(path: Path, controls: Mapping[str, Control], must: bool = False) ->
         if must:
             raise HostError(f"there is no MIDI map {path}: name one that there is, or leave --midi-map out") from None
         return MidiMap()
+    except IsADirectoryError:
+        raise HostError(f"{path} is a folder: name the MIDI map's file in it") from None
     except (OSError, UnicodeDecodeError) as problem:
         raise HostError(f"the MIDI map {path} cannot be read: {problem}") from None
 

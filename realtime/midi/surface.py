@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from realtime.changed import Changed
 from realtime.control import Refused, Value
 from realtime.errors import HostError
 from realtime.midi.entry import Entry
@@ -55,8 +56,7 @@ class Surface:
         self._times: dict[str, float] = {}
         self._gone: set[str] = set()
         self._orders: deque[tuple[str, str]] = deque()
-        self._changed: set[str] = set()
-        self._changed_lock = threading.Lock()
+        self._changed = Changed()
         self._learner: Learner | None = None
         # When the last event came, until what waited for more has been given up.
         self._heard: float | None = None
@@ -64,24 +64,24 @@ class Surface:
         self._empty = 0
         self._failed = False
         self._use(midi_map)
-        state.watch(self._note_changed)
+        state.watch(self._changed.note)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="midi", daemon=True)
         self._thread.start()
 
-    def change(self, address: str, value: Value) -> None:
-        """Carry out one of ADDRESSES: learn "<control>" or "<control> <value>", or "" to end; unlearn "<control>" or "all".
-
-        Raises Refused where it cannot be.
-        """
-        text = str(value)
+    def check(self, message: Message, before: Sequence[Message]) -> None:
+        """Raise Refused where one of ADDRESSES cannot be carried out."""
+        address, text = message.address, str(message.values[0])
         if address == "/midi/learn":
             self._learner_for(text)
         elif text != "all" and text not in {entry.control for entry in self._map.entries}:
             raise Refused(address, f"nothing moves {text[:80]!r} over MIDI; nothing was changed")
-        if len(self._orders) >= _MOST_ORDERS:
+        if len(self._orders) + len(before) >= _MOST_ORDERS:
             raise Refused(address, "too many orders wait already; nothing was changed")
-        self._orders.append((address, text))
+
+    def change(self, address: str, value: Value) -> None:
+        """Carry out one of ADDRESSES: learn "<control>" or "<control> <value>", or "" to end; unlearn "<control>" or "all"."""
+        self._orders.append((address, str(value)))
 
     def close(self) -> None:
         """End the thread and let go of the ports."""
@@ -221,18 +221,11 @@ class Surface:
             except HostError as problem:
                 self._note(f"MIDI: {problem}")
 
-    def _note_changed(self, addresses: set[str]) -> None:
-        with self._changed_lock:
-            self._changed |= addresses
-
     def _note_values(self) -> None:
-        if not self._changed:
-            return
-        with self._changed_lock:
-            changed, self._changed = self._changed, set()
+        changed = self._changed.take()
         for address in changed:
             self._mapper.changed(address)
-        for entry in self._map.entries:
+        for entry in self._map.entries if changed else ():
             if entry.control in changed:
                 self._feedback.changed(entry)
 
@@ -269,7 +262,7 @@ class Surface:
         for name in missing:
             found = next((port for port in there if name.lower() in port.lower() and port not in taken), None)
             if found is None:
-                self._miss(name)
+                self._miss(name, _absent(name, there))
                 continue
             try:
                 self._wanted[name] = self._ports.open(found)
@@ -293,13 +286,13 @@ class Surface:
             # What is left of a server that has gone must go before anything new is made.
             self._ports.reset()
             self._apply(self._mapper.release())
-        self._miss(name)
+        self._miss(name, f"{connection.name if connection else name} has gone")
         self._tell_state()
 
-    def _miss(self, name: str, why: str | None = None) -> None:
+    def _miss(self, name: str, why: str) -> None:
         if name not in self._gone:
             self._gone.add(name)
-            self._note(f"MIDI: {why or f'there is no port with {name!r} in its name'}; it is looked for again")
+            self._note(f"MIDI: {why}; it is looked for again")
 
     # What is told.
 
@@ -313,6 +306,19 @@ class Surface:
 
     def _note(self, text: str) -> None:
         self._state.set_info("/notice", text)
+
+
+def waited_for(ports: Ports, names: Sequence[str]) -> tuple[str, ...]:
+    """Return a sentence for each of `names` that is in the name of no port."""
+    there = ports.inputs()
+    return tuple(
+        f"MIDI: {_absent(name, there)}; it is looked for again." for name in names
+        if not any(name.lower() in port.lower() for port in there)
+    )
+
+
+def _absent(name: str, there: Sequence[str]) -> str:
+    return f"there is no port with {name!r} in its name, but {', '.join(there) or 'none at all'}"
 
 
 def _as(text: str, tags: str) -> object:

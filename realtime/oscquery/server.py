@@ -18,6 +18,7 @@ from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
+from realtime.changed import Changed
 from realtime.control import Value, below
 from realtime.errors import HostError
 from realtime.osc import OscServer
@@ -73,8 +74,7 @@ class OscQueryServer:
         self._tree = Tree(state.controls, self._value)
         self._connections: set[_Connection] = set()
         self._listeners: set[Listener] = set()
-        self._changed: set[str] = set()
-        self._changed_lock = threading.Lock()
+        self._changed = Changed(lambda: self._call(self._something_changed.set))
         self._failed = False
         # The latest round of telemetry, and when it was asked for: a tree of forty values asks once.
         self._round: tuple[float, dict[str, tuple[Value, ...]]] = (0.0, {})
@@ -82,7 +82,7 @@ class OscQueryServer:
         self._loop.set_exception_handler(lambda loop, context: self._report_failure(context.get("exception")))
         self._something_changed = asyncio.Event()
         self._stopping = asyncio.Event()
-        state.watch(self._note_changed)
+        state.watch(self._changed.note)
         self._thread = threading.Thread(target=self._run, name="oscquery", daemon=True)
         self._thread.start()
 
@@ -247,19 +247,11 @@ class OscQueryServer:
         if (values := self._value(address)) is not None:
             listener.offer(address, encode(address, self._state.controls[address].tags, values))
 
-    def _note_changed(self, addresses: set[str]) -> None:
-        with self._changed_lock:
-            first = not self._changed
-            self._changed |= addresses
-        if first:
-            self._call(self._something_changed.set)
-
     async def _publish_changes(self) -> None:
         while True:
             await self._something_changed.wait()
             self._something_changed.clear()
-            with self._changed_lock:
-                changed, self._changed = self._changed, set()
+            changed = self._changed.take()
             if self._listeners:
                 self._publish(self._state.with_twins(changed))
             await asyncio.sleep(CHANGE_INTERVAL)

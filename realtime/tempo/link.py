@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 
 from realtime.errors import HostError
 from realtime.tempo.grid import Grid
 
 _INSTALL = "pip install -e '.[link]'"
+
+
+def check_link() -> None:
+    """Raise HostError where the package is not installed; it is not loaded for that."""
+    try:
+        found = find_spec("link") is not None
+    except ValueError:  # it stands among the loaded modules without saying where from, or was ruled out
+        found = sys.modules.get("link") is not None
+    if not found:
+        raise HostError(
+            f"Ableton Link needs the link extra, under the GPL version 2 or later: {_INSTALL}; the source stays as it is"
+        )
 
 
 class LinkClock:
@@ -17,12 +31,9 @@ class LinkClock:
     """
 
     def __init__(self, bpm: float, clock: Callable[[], float]) -> None:
-        try:
-            from link import Link
-        except ImportError:
-            raise HostError(
-                f"Ableton Link needs the link extra, under the GPL version 2 or later: {_INSTALL}; the source stays as it is"
-            ) from None
+        check_link()
+        from link import Link
+
         self._clock = clock
         self._link = Link(bpm)
         self._link.enabled = True

@@ -42,6 +42,31 @@ class Quantiser:
             self._waiting[message.address] = message
         return True
 
+    def waiting(self) -> tuple[Message, ...]:
+        """Return what waits."""
+        return tuple(self._waiting.values())
+
+    def give_up(self, address: str | None) -> bool:
+        """Forget what waits at `address`, or everything where it is None; return whether there was any."""
+        found = bool(self._waiting) if address is None else address in self._waiting
+        if address is None:
+            self._waiting.clear()
+        elif found:
+            del self._waiting[address]
+        if not self._waiting:
+            self._boundary = None
+        return found
+
+    def fitted(self, begin: float, seconds: float, now: float) -> float:
+        """Return how long `seconds` from `begin` on last where they end on a boundary: as many steps as come nearest, one at least.
+
+        Where nothing waits for boundaries, or there is no beat at `now`, they last as long as they do.
+        """
+        if (every := self._every()) is None or (grid := self._grid(now)) is None:
+            return seconds
+        steps = max(1, round(seconds * grid.bpm / 60 / every))
+        return grid.time_of(every * (round(grid.beat_at(begin) / every) + steps)) - begin
+
     def due(self, now: float) -> float | None:
         """Return when what waits is due, as the grid is at `now`; None where nothing waits.
 
