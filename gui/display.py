@@ -14,7 +14,7 @@ _ELSEWHERE = "Run the window on a machine with a screen and point --host at this
 def display_trouble() -> str:
     """Return why no window can be shown here, as a sentence, or an empty string."""
     platform = os.environ.get("QT_QPA_PLATFORM", "")
-    if not sys.platform.startswith("linux") or platform and not platform.startswith(("xcb", "wayland")):
+    if not sys.platform.startswith("linux") or (platform and not platform.startswith(("xcb", "wayland"))):
         return ""
     wayland, x11 = os.environ.get("WAYLAND_DISPLAY", ""), os.environ.get("DISPLAY", "")
     if not wayland and not x11:

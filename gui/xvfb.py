@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-PATIENCE = 30.0
+PATIENCE = 120.0
 # What Qt's plugin for X11 loads, beside what every program with a window does.
 LIBRARIES = ("xcb-cursor", "xcb-icccm", "xcb-keysyms", "xcb-shape", "xcb-xkb", "xkbcommon-x11")
 
