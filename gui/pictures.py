@@ -35,7 +35,7 @@ soundfile.write(sys.argv[1], numpy.tile(demo_song().mixture, (20, 1)), 44100, "P
 # The picture of the README.
 FRONT = "stems"
 # Seconds until spectra have filled their ten, that a page may take to be drawn, and to wait for a host.
-FILL, SETTLE, PATIENCE = 11.0, 1.0, 180.0
+FILL, SETTLE, PATIENCE = 11.0, 1.0, 300.0
 MIXES = {
     "verse": (1.0, 0.0, 0.25, 0.5), "chorus": (0.7, 1.0, 1.0, 0.7), "breakdown": (1.0, 0.0, 0.0, 0.3), "last chorus": (1.0, 1.0, 1.0, 1.0),
 }

@@ -85,7 +85,7 @@ class Window(QtWidgets.QWidget):
         colours.setColor(QtGui.QPalette.ColorRole.ToolTipText, TEXT)
         self.setPalette(colours)
         QtWidgets.QToolTip.setPalette(colours)
-        self.bypass.setToolTip("Hear the untouched mixture, as late as the separated one. Key B; hold space for a moment of it; Esc is panic: on at once."
+        self.bypass.setToolTip("Hear the untouched mixture, as late as the separated one.\nKey B; hold space for a moment of it; Esc is panic: on at once."
                                "\n/bypass")
         for where, meter in self.meters.items():
             meter.setToolTip(f"Level of the {where}.\n/telemetry/meter/{where}")
