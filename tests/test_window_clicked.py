@@ -39,7 +39,8 @@ from gui.law import position
 from gui.window import Window
 
 SIZE = (1280, 720)
-RATE, SECONDS, LOUD = 44100, 240, 0.1
+# Ten minutes, for a machine that has little time for this.
+RATE, SECONDS, LOUD = 44100, 600, 0.1
 # Bins of the separator's spectrum, a tone on each.
 TONES = dict(zip(STEMS, (25, 75, 5, 220), strict=True))
 EDGES = dict(zip(STEMS, ((15, 50), (50, 150), (0, 15), (150, 513)), strict=True))
@@ -64,7 +65,8 @@ def write_tones(folder: Path) -> Path:
     """All tones at once, each of which begins anew with every frame."""
     times = np.arange(N_FFT) / N_FFT
     tones = sum(LOUD * np.sin(2 * np.pi * line * times) for line in TONES.values())
-    soundfile.write(folder / "tones.wav", np.tile(tones[:, None], (SECONDS * RATE // N_FFT, 2)), RATE, "PCM_16")
+    once = np.round(32767 * tones).astype(np.int16)
+    soundfile.write(folder / "tones.wav", np.tile(once[:, None], (SECONDS * RATE // N_FFT, 2)), RATE)
     return folder / "tones.wav"
 
 
