@@ -394,8 +394,8 @@ class Window(QtWidgets.QWidget):
     def _clear(self) -> None:
         for strip in self.strips:
             for latch in (strip.solo, strip.mute):
-                if latch.lit:
-                    latch.flip()
+                # Those too that are not lit: what is on its way here from a slow host may light them yet.
+                latch.switch(False)
 
 
 class Waiting(QtWidgets.QWidget):

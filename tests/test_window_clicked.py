@@ -179,7 +179,8 @@ class Hands:
 
     def buttons(self) -> list[QtWidgets.QWidget]:
         pairs = [button for strip in self.map.strips for button in (strip.plate, strip.solo, strip.mute)]
-        return [*pairs, *self.map.presets, *self.map.pages.tabs, self.map.bypass]
+        tabs = [tab for tab in self.map.pages.tabs if not tab.isHidden()]
+        return [*pairs, *self.map.presets, *tabs, self.map.bypass]
 
     # The ear.
 
