@@ -25,7 +25,7 @@ from gui.xvfb import virtual_display, xvfb_missing
 
 ROOT = Path(__file__).resolve().parents[1]
 SIZES = ((1280, 720), (3840, 2160))
-HOSTS = (("--input", "{song}"), ("--deck", "{song}"), ("--input", "{song}", "--channels", "4", "--outputs", "master, vocals"))
+HOSTS = (("--input", "{song}"), ("--deck", "{song}"), ("--input", "{song}", "--outputs", "master, vocals"))
 # A program that writes it, long enough for all pictures; this package knows the host over OSC only.
 SONG = """
 import sys, numpy, soundfile
