@@ -148,10 +148,13 @@ def _shoot(folder: Path, port: int, width: int, height: int) -> int:
             wait(0.1)
         wait(FILL if pictures else 0.0)
         folder.mkdir(parents=True, exist_ok=True)
+        shots = {}
         for index, path in pictures.items():
             window.pages.turn(index)
             wait(SETTLE)
-            shown = window.screen().grabWindow(window.winId()) if app.platformName() == "xcb" else window.grab()
+            shots[path] = window.screen().grabWindow(window.winId()) if app.platformName() == "xcb" else window.grab()
+        # Not between them: what takes seconds to write would be a hole in the next one's spectra.
+        for path, shown in shots.items():
             if not shown.save(str(path)):
                 print(f"The picture could not be written to {path}: choose another folder.", file=sys.stderr)
                 return 1
