@@ -34,6 +34,8 @@ OTHER := $(if $(filter gpu,$(RUNTIME)),onnxruntime,onnxruntime-gpu)
 QT_PACKAGES := libegl1 libgl1 libxkbcommon0 libdbus-1-3 libfontconfig1 libglib2.0-0 fonts-dejavu-core
 X11_PACKAGES := libxcb-cursor0 libxcb-icccm4 libxcb-keysyms1 libxcb-shape0 libxcb-xkb1 libxkbcommon-x11-0
 JACK_PACKAGES := jackd2 libjack-jackd2-0 liblo-tools
+# A display without a screen, and hands for it.
+HAND_PACKAGES := xvfb xdotool
 
 .DELETE_ON_ERROR:
 .PHONY: help run test lint clean
@@ -85,5 +87,6 @@ $(DEV): pyproject.toml | $(RUN)
 
 $(TEST): pyproject.toml | $(RUN) $(DEV)
 	@.ci/debian-packages $(QT_PACKAGES) $(JACK_PACKAGES)
+	@.ci/debian-packages $(X11_PACKAGES) $(HAND_PACKAGES)
 	$(PIP) install $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) -e ".[$(RUNTIME),gui,midi,oscquery,tempo,train,dev]"
 	@touch $@

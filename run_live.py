@@ -251,6 +251,9 @@ def _parser() -> argparse.ArgumentParser:
         default=True,
         help="also time other systems where they are installed (hs-tasnet)",
     )
+    bench.add_argument(
+        "--window", action="store_true", help="also measure the same run with the window open and busy, and without it"
+    )
     bench.add_argument("--json", type=Path, metavar="FILE", help="also write the figures here")
     bench.add_argument("--html", type=Path, metavar="FILE", help="also write a page with plots here")
 
@@ -548,6 +551,7 @@ def _bench(options: argparse.Namespace) -> int:
             peers=options.peers,
             json=options.json,
             html=options.html,
+            window=options.window,
         )
     )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import ctypes
 import importlib.util
 import logging
 import os
@@ -11,6 +10,8 @@ import signal
 import socket
 import sys
 from typing import TYPE_CHECKING
+
+from gui.display import display_trouble
 
 if TYPE_CHECKING:
     from pyqtgraph.Qt import QtWidgets
@@ -57,22 +58,6 @@ def _size(text: str) -> tuple[int, int]:
     return int(width), int(height)
 
 
-def display_trouble() -> str:
-    """Return why no window can be shown here, as a sentence, or an empty string. Qt itself would abort."""
-    if not sys.platform.startswith("linux") or os.environ.get("QT_QPA_PLATFORM"):
-        return ""
-    if os.environ.get("WAYLAND_DISPLAY"):
-        return ""
-    if not os.environ.get("DISPLAY"):
-        return ("There is no display here (neither DISPLAY nor WAYLAND_DISPLAY is set). Run the window on a machine with "
-                "a screen and point --host at this one, or use --screenshot, which needs none.")
-    try:
-        ctypes.CDLL("libxcb-cursor.so.0")
-    except OSError:
-        return "Qt needs the library libxcb-cursor for a window under X11: install it (Debian: apt install libxcb-cursor0)."
-    return ""
-
-
 def qt_trouble() -> str:
     """Return why Qt cannot be used, as a sentence, or an empty string."""
     for module in ("pyqtgraph", "pythonosc"):
@@ -111,9 +96,8 @@ def loses_references() -> bool:
 def main(argv: list[str] | None = None) -> int:
     """Run the window with the command line `argv`; return the exit status."""
     options = _parser().parse_args(argv)
-    if options.screenshot and sys.platform.startswith("linux") and not (
-            os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-        os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+    if options.screenshot and not os.environ.get("QT_QPA_PLATFORM") and display_trouble():
+        os.environ["QT_QPA_PLATFORM"] = "offscreen"
     for trouble in (qt_trouble(), display_trouble()):
         if trouble:
             print(trouble, file=sys.stderr)

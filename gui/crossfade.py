@@ -28,8 +28,8 @@ CURVES = ("linear", "equal power", "cut")
 STEP, FINE = 0.05, 0.2
 A_COLOUR, B_COLOUR = QtGui.QColor(YELLOW), QtGui.QColor(SKY)
 HELP = (
-    "Fades between mixes A and B, which the page MIXES chooses. Drag, wheel or arrow keys, Shift for fine, double click "
-    "for the other side. Key Z all A, X all B.\n/condition"
+    "Fades between mixes A and B, which the page MIXES chooses.\nDrag, wheel or arrow keys, Shift for fine, double click "
+    "for the other side.\nKey Z all A, X all B.\n/condition"
 )
 
 

@@ -78,6 +78,8 @@ class History(QtWidgets.QWidget):
             painter.fillRect(QtCore.QRectF(width - (now - at + 1) * wide, height - tall, max(1.0, wide - unit), tall), colour)
         painter.fillRect(QtCore.QRectF(0, height * (1 - TOO_BUSY / TOP), width, max(1.0, unit)), LINE)
         painter.setFont(font(13 * unit))
-        painter.setPen(TEXT if self.missed else DIM)
         words = f"60 s   {self.missed} missed" if self.missed else "load, 60 s"
+        # Bars of full height would strike the words through.
+        painter.fillRect(QtCore.QRectF(0, 0, painter.fontMetrics().horizontalAdvance(words) + 10 * unit, 17 * unit), WELL)
+        painter.setPen(TEXT if self.missed else DIM)
         painter.drawText(QtCore.QRectF(5 * unit, 0, width, 17 * unit), QtCore.Qt.AlignmentFlag.AlignVCenter, words)

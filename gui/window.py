@@ -111,7 +111,7 @@ class Window(QtWidgets.QWidget):
         colours.setColor(QtGui.QPalette.ColorRole.ToolTipText, TEXT)
         self.setPalette(colours)
         QtWidgets.QToolTip.setPalette(colours)
-        self.bypass.setToolTip("Hear the untouched mixture, as late as the separated one. Key B; hold space for a moment of it; Esc is panic: on at once."
+        self.bypass.setToolTip("Hear the untouched mixture, as late as the separated one.\nKey B; hold space for a moment of it; Esc is panic: on at once."
                                "\n/bypass")
         for where, meter in self.meters.items():
             meter.setToolTip(f"Level of the {where}.\n/telemetry/meter/{where}")
@@ -526,8 +526,8 @@ class Window(QtWidgets.QWidget):
     def _clear(self) -> None:
         for strip in self.strips:
             for latch in (strip.solo, strip.mute):
-                if latch.lit:
-                    latch.flip()
+                # Those too that are not lit: what is on its way here from a slow host may light them yet.
+                latch.switch(False)
 
 
 class Waiting(QtWidgets.QWidget):

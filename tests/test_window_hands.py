@@ -480,3 +480,10 @@ def test_every_page_is_drawn_at_every_size(qtbot, host, window, size):
         picture = window.grab().toImage()
         seen.add(bytes(picture.constBits()))
     assert len(seen) == 5
+
+
+def test_zero_also_ends_what_the_host_has_not_confirmed_yet(qtbot, host, window):
+    host.echoing = False
+    host.state["/stem/drums/solo"] = (1,)
+    qtbot.keyClick(window, Key.Key_0)
+    qtbot.waitUntil(lambda: all(last(host, f"/stem/{stem}/{what}") == (0,) for stem in STEMS for what in ("solo", "mute")))

@@ -50,3 +50,10 @@ def keep_schedule(pipe) -> None:
     """Receive a schedule from `pipe`, keep it, and send how late each wake was."""
     raise_priority()
     pipe.send(lateness(pipe.recv()))
+
+
+def keep_schedules(pipe) -> None:
+    """Send that it is there; then keep one schedule after the other, as `keep_schedule` does."""
+    pipe.send(True)
+    while True:
+        keep_schedule(pipe)

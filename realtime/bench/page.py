@@ -68,7 +68,7 @@ def _parts(report: Report, title: str) -> Iterator[str]:
         yield _section(table)
         if report.osc is not None and table.title.startswith("OSC message to"):
             yield _card(message_delays(report.osc))
-        elif any(each.period_ms for each in report.contest) and not table.title.startswith("OSC"):
+        elif any(each.period_ms for each in report.contest) and table.title.startswith("On one core"):
             yield _card(contenders(report.contest))
             if (sentence := rate_sentence(report.contest)) is not None:
                 yield f"<p>{escape(sentence)}</p>"

@@ -10,6 +10,7 @@ from realtime.bench.figures import Measured
 from realtime.bench.flooded import FloodFigures
 from realtime.bench.osc import OscFigures
 from realtime.bench.tagged import TagFigures
+from realtime.bench.windowed import WindowFigures
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Report:
     contest: tuple[Result, ...]
     notes: tuple[str, ...]
     machine: Mapping[str, object]
+    window: WindowFigures | None = None
 
     @property
     def holds(self) -> bool:
@@ -51,6 +53,7 @@ class Report:
             "osc": None if self.osc is None else asdict(self.osc),
             "tagged": None if self.tagged is None else asdict(self.tagged),
             "flood": None if self.flood is None else asdict(self.flood),
+            "window": None if self.window is None else asdict(self.window),
             "peers": [asdict(each) for each in self.contest],
             "notes": list(self.notes),
             "machine": dict(self.machine),

@@ -26,6 +26,8 @@ from realtime.bench.report import Refused, Report
 from realtime.bench.table import Table, tables
 from realtime.bench.tagged import TagFigures, measure_tags
 from realtime.bench.task import Task
+from realtime.bench.windowed import STRETCHES as WINDOW_STRETCHES
+from realtime.bench.windowed import WindowFigures, measure_window
 from realtime.demo import demo_song
 from realtime.errors import HostError
 from realtime.metadata import Metadata
@@ -35,8 +37,8 @@ from realtime.session import default_run, mode_name
 _LOOP_SECONDS = 8.0
 # At most so many, and fewer for a bench of few hops.
 MESSAGES, ROUNDS, TURN = 50, 8, 25
-# Seconds of a spell with or without a flood, at most.
-LONGEST_SPELL = 15.0
+# Seconds of a spell with or without a flood, and of a stretch with or without the window, at most.
+LONGEST_SPELL, LONGEST_STRETCH = 15.0, 30.0
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,8 @@ class Request:
     """What to measure: `modes` and `runs` None are all that the separator at `path` has, `hops` 0 is a minute of them.
 
     `block` None is what the host takes by itself, and `reserve` the least of it, in seconds. `bare`: the network is paced
-    without the host as well. `peers` are other systems, where they are installed. `json` and `html`
-    are where to write what was found.
+    without the host as well. `peers` are other systems, where they are installed; `window` asks what the window costs.
+    `json` and `html` are where to write what was found.
     """
 
     path: Path
@@ -58,6 +60,7 @@ class Request:
     peers: bool = True
     json: Path | None = None
     html: Path | None = None
+    window: bool = False
 
 
 def bench(request: Request) -> int:
@@ -121,22 +124,27 @@ def _measured(
                     measured.append(measure_paced(task, shown(f"{name} {run}", hops)))
                 except HostError as problem:
                     refused.append(Refused(name, run, str(problem)))
-        osc, tagged, flood, results, notes = _beside(request, meta, measured, shown)
-    return Report(meta.name, begun, tuple(measured), tuple(refused), osc, tagged, flood, results, notes, machine())
+        osc, tagged, flood, window, results, notes = _beside(request, meta, measured, shown)
+    return Report(meta.name, begun, tuple(measured), tuple(refused), osc, tagged, flood, results, notes, machine(), window)
 
 
 def _beside(
     request: Request, meta: Metadata, measured: list[Measured], shown: Callable[[str, int], Callable[[int], object]]
-) -> tuple[OscFigures | None, TagFigures | None, FloodFigures | None, tuple[Result, ...], tuple[str, ...]]:
-    """Measure OSC, flood it, and hold the contest, in the mode and run that the host would start in, if it was measured."""
+) -> tuple[
+    OscFigures | None, TagFigures | None, FloodFigures | None, WindowFigures | None, tuple[Result, ...], tuple[str, ...]
+]:
+    """Measure OSC, flood it, open the window where that is asked for, and hold the contest.
+
+    In the mode and run that the host would start in, if it was measured.
+    """
     if not measured:
-        return None, None, None, (), ()
+        return None, None, None, None, (), ()
     wanted = default_run(meta, readable=False)
     rows = [each.figures for each in measured]
     row = min(rows, key=lambda row: (row.mode != "low", row.run != wanted))
     seconds = row.hops * row.hop / meta.sample_rates[0]
     notes: list[str] = []
-    osc = tagged = flood = None
+    osc = tagged = flood = window = None
     messages = max(3, min(MESSAGES, int(3 * seconds)))
     try:
         osc = measure_osc(request.path, row.mode, row.run, request.block, messages, shown("OSC", messages))
@@ -151,6 +159,12 @@ def _beside(
         flood = measure_flood(request.path, row.mode, row.run, request.block, spell, shown("OSC flood", SPELLS))
     except HostError as problem:
         notes.append(f"OSC flood: {problem}")
+    if request.window:
+        stretch = min(LONGEST_STRETCH, seconds / 2)
+        try:
+            window = measure_window(request.path, row.mode, row.run, request.block, stretch, shown("the window", WINDOW_STRETCHES))
+        except HostError as problem:
+            notes.append(f"window: {problem}")
     entries: list[Entry] = [
         (ours, (request.path, row.mode, row.run)),
         (network, (request.path, row.run)),
@@ -161,7 +175,7 @@ def _beside(
     turn = max(3, min(TURN, row.hops // 100))
     found = contest(entries, ROUNDS, turn, shown("beside others", ROUNDS))
     notes += dict.fromkeys(each.reason for each in found if isinstance(each, Refusal))
-    return osc, tagged, flood, tuple(each for each in found if isinstance(each, Result)), tuple(notes)
+    return osc, tagged, flood, window, tuple(each for each in found if isinstance(each, Result)), tuple(notes)
 
 
 def _print(report: Report, console: Console) -> None:

@@ -11,6 +11,7 @@ from realtime.bench.flooded import FloodFigures
 from realtime.bench.osc import OscFigures
 from realtime.bench.report import Report
 from realtime.bench.tagged import TagFigures
+from realtime.bench.windowed import WindowFigures
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ def tables(report: Report) -> list[Table]:
     found += [_osc(report.osc)] if report.osc else []
     found += [_tagged(report.tagged)] if report.tagged else []
     found += [_flood(report.flood)] if report.flood else []
+    found += [_window(report.window)] if report.window else []
     found += [_contest(report.contest)] if report.contest else []
     return found
 
@@ -144,6 +146,33 @@ def _flood(flood: FloodFigures) -> Table:
             ),
         ),
         note="Spells of one run, in turns quiet and flooded with messages that fit, that do not fit, and that are none.",
+    )
+
+
+def _window(window: WindowFigures) -> Table:
+    def cpu(share: float | None) -> str:
+        return "-" if share is None else f"{100 * share:.1f} %"
+
+    both = window.closed, window.open
+    lines = {
+        "hops": [str(each.hops) for each in both],
+        "misses": [str(each.misses) for each in both],
+        "misses control": [str(each.misses_control) for each in both],
+        "work p50 ms": [f"{each.p50_ms:.2f}" for each in both],
+        "p99 ms": [f"{each.p99_ms:.2f}" for each in both],
+        "p99.9 ms": [f"{each.p999_ms:.2f}" for each in both],
+        "load": [f"{100 * each.load:.0f} %" for each in both],
+        "engine CPU": [cpu(each.engine_cpu) for each in both],
+        "control CPU": [cpu(each.control_cpu) for each in both],
+        "window CPU": [cpu(each.window_cpu) for each in both],
+    }
+    return Table(
+        title=f"Without the window and with it, {window.mode} {window.run}",
+        head=("", "closed", "open"),
+        rows=tuple((label, *cells) for label, cells in lines.items()),
+        note=f"{window.stretches} stretches of {window.seconds:g} s of one run, in turns without the window and with it on its page "
+        f"{window.page.upper()} (Qt's platform: {window.platform}); the condition moves all the time. Misses control: by a thread "
+        "that does nothing, at the same time on the same schedule. CPU: processor time of each process as a share of a core.",
     )
 
 
