@@ -83,6 +83,11 @@ class Native:
         """Have the tail of the last stretch as finished as it can be by now; return whether nothing is missing in it."""
         return self.engine.settle()
 
+    def behind(self) -> Stretch:
+        """Return nothing but the tail of the last stretch, as it is now."""
+        engine = self.engine
+        return Stretch(self.base + engine.start + engine.step, engine.out[:0], engine.out_tail, engine.fills)
+
 
 class Resampled:
     """The device runs at another rate: soxr to the separator's rate and back; `hop` and `rise` as in Native."""
@@ -150,6 +155,7 @@ class Resampled:
 
     def settle(self) -> bool:
         """Return True: what is held back of the sound is its tail."""
+        self.engine.settle()
         return True
 
 

@@ -9,6 +9,7 @@ from typing import Literal
 from realtime.choice import Choice
 from realtime.deck.orders import Setup
 from realtime.grants import Grants
+from realtime.inserts.insert import Insert
 from realtime.latency import Latency
 from realtime.mix import Mix
 from realtime.outputs import WIDTH
@@ -51,6 +52,8 @@ class Plan:
     begin: float = 0.0
     # A deck as the source, in place of `source`, and what is on it.
     deck: Setup | None = None
+    # Plugins at the start, on stems and on the master.
+    inserts: tuple[Insert, ...] = ()
 
     @property
     def lines(self) -> int | tuple[int, int]:
@@ -66,6 +69,8 @@ class Wish:
     mode: str | None = None
     run: Literal["single", "stems"] | None = None
     block: int | None = None
+    # Whether the inserts that were ordered are to run.
+    inserts: bool = False
 
 
 @dataclass(frozen=True)

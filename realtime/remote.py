@@ -21,6 +21,7 @@ from realtime.comeback import POLL, await_device, limited
 from realtime.deck.orders import DeckNews, Order, Peaks
 from realtime.errors import DeviceError, HostError
 from realtime.grants import Grants
+from realtime.inserts.insert import Place, SlotNews, Turn
 from realtime.interrupts import interrupts_held, let_interrupts_in
 from realtime.memory import lock_memory
 from realtime.mix import Mix, Schedule
@@ -143,6 +144,10 @@ def _serve(plan: Plan, pipe, name: str, comeback: bool = False) -> None:
                     changes.ask(message)
                 elif isinstance(message, Automatic):
                     changes.automatic = message.on
+                elif isinstance(message, Place | Turn):
+                    session.plugins.order(message)
+                    if isinstance(message, Place):
+                        changes.ask(Wish(inserts=True))
                 elif isinstance(message, Order):
                     session.deck.order(message)
                 else:
@@ -155,11 +160,20 @@ def _serve(plan: Plan, pipe, name: str, comeback: bool = False) -> None:
     threading.Thread(target=receive, name="mixes", daemon=True).start()
     told: DeckNews | None = None
     glance, shown = 0.0, b""
+    slots: tuple[SlotNews, ...] = ()
     # Looks at uneven intervals, so that no device keeps step with it, which would look like longer blocks.
     while not session.over and not stop.wait(random.uniform(0.5, 1.5) * _BEAT):
         changes.beat()
         while not changes.told.empty():
             pipe.send(changes.told.get())
+        session.plugins.beat()
+        while not session.plugins.said.empty():
+            pipe.send(Notice(session.plugins.said.get()))
+        if (standing := session.plugins.news()) != slots:
+            for each in standing:
+                if each not in slots:
+                    pipe.send(each)
+            slots = standing
         if session.deck is not None:
             while not session.deck.said.empty():
                 pipe.send(Notice(session.deck.said.get()))
@@ -270,7 +284,7 @@ class RemoteEngine:
         self,
         plan: Plan,
         say: Callable[[str], object] = lambda sentence: None,
-        tell: Callable[[Started | Notice | DeviceState | DeckNews | Peaks], object] = lambda news: None,
+        tell: Callable[[Started | Notice | DeviceState | DeckNews | Peaks | SlotNews], object] = lambda news: None,
         mix: Callable[[], Mix] | None = None,
     ) -> None:
         self._plan, self._hearer, self._mix = plan, tell, mix or (lambda: plan.mix)
@@ -285,7 +299,7 @@ class RemoteEngine:
         self._sending = threading.Lock()
         # Clear while a device is waited for; what is asked for meanwhile is held back.
         self._playing = threading.Event()
-        self._held: deque[Wish | Automatic | Order] = deque(maxlen=MOST_HELD)
+        self._held: deque[Wish | Automatic | Order | Place | Turn] = deque(maxlen=MOST_HELD)
         # Held while processes take turns, so that the one that is stopped is the one that runs.
         self._turn = threading.Lock()
         self._stopping = self._abandoned = False
@@ -334,7 +348,7 @@ class RemoteEngine:
         self._schedule.submit(mix, at)
         self._waiting.set()
 
-    def change(self, wish: Wish | Automatic | Order) -> None:
+    def change(self, wish: Wish | Automatic | Order | Place | Turn) -> None:
         """Have something else run while the music plays, or have it chosen by the host itself; `tell` hears of it.
 
         It returns at once, also where the engine's process takes nothing.
@@ -397,7 +411,9 @@ class RemoteEngine:
                 message = None
             self._take(message)
 
-    def _take(self, message: _Shared | Started | Notice | DeckNews | Peaks | Lost | Waiting | Found | Ended | str | None) -> None:
+    def _take(
+        self, message: _Shared | Started | Notice | DeckNews | Peaks | SlotNews | Lost | Waiting | Found | Ended | str | None
+    ) -> None:
         if isinstance(message, _Shared):
             try:
                 self._life.take(message)
@@ -409,7 +425,7 @@ class RemoteEngine:
                 self._tell(message)
             else:
                 self._resume(message)
-        elif isinstance(message, Notice | DeckNews | Peaks):
+        elif isinstance(message, Notice | DeckNews | Peaks | SlotNews):
             self._tell(message)
         elif isinstance(message, Lost):
             self._lose(message)
@@ -422,7 +438,7 @@ class RemoteEngine:
         elif message is None:
             self._mourn()
 
-    def _tell(self, news: Started | Notice | DeviceState | DeckNews | Peaks) -> None:
+    def _tell(self, news: Started | Notice | DeviceState | DeckNews | Peaks | SlotNews) -> None:
         try:
             self._hearer(news)
         except Exception:  # noqa: BLE001 - whoever hears it may not end this thread, which brings devices back

@@ -6,11 +6,15 @@ a plugin is. The engine writes what goes, the other process what comes back; nei
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 
 from realtime.atomics import load_acquire, load_after_reads, store_release
 from realtime.inserts.insert import PARAMETERS, SLOTS
 
+# The process of the plugins has no compiled loads and stores; a lock let go and taken again keeps reads and writes in order.
+_ORDER = threading.Lock()
 # Words: up to where sound has been sent and returned, where it began, and whether it has.
 _SENT, _RETURNED, _BEGUN, _OPEN = 0, 8, 16, 24
 _WORDS = 64
@@ -79,14 +83,23 @@ class Line:
 
     def take(self, start: int, out: np.ndarray) -> bool:
         """Copy what was sent from `start` on, which must be there, into `out`; return False where it is overwritten."""
+        _fence()
         _read(self._going, start, out)
+        _fence()
         return load_after_reads(self._words, _SENT) - start <= self.capacity // 2
 
     def give(self, start: int, block: np.ndarray) -> None:
         """Return `block` for the positions from `start` on."""
         block = block[-(self.capacity // 2) :] if len(block) > self.capacity // 2 else block
         _write(self._coming, start, block)
+        _fence()
         store_release(self._words, _RETURNED, start + len(block))
+
+
+def _fence() -> None:
+    for _ in range(2):
+        _ORDER.acquire()
+        _ORDER.release()
 
 
 def _write(ring: np.ndarray, position: int, rows: np.ndarray) -> None:
