@@ -17,6 +17,8 @@ from realtime.demo import SHOW
 from realtime.gesturefile import find_gesture, read_gesture
 from realtime.gestures import ADDRESSES, Gestures
 from realtime.infos import infos
+from realtime.inserts.insert import Place, SlotNews, Turn
+from realtime.inserts.table import InsertControls
 from realtime.interrupts import interrupts_held
 from realtime.library import find_separator, list_separators
 from realtime.midi import surface
@@ -128,7 +130,9 @@ class Host:
         models = sorted({*list_separators(), meta.name})
         link.deck = plan.deck is not None
         self._deck_told: dict[str, object] = {}
-        self.state = ControlState(meta.stems, link, attends=separator.attends, models=models, outputs=plan.outputs)
+        self.state = ControlState(meta.stems, link, attends=separator.attends, models=models, outputs=plan.outputs, inserts=plan.slots)
+        link.inserts = self.inserts = InsertControls(self.state, link.order)
+        self.inserts.begin(plan.inserts)
         self.scenes = Scenes(self.state, plan, lambda text: self._hear(Notice(text)))
         link.carries_out |= dict.fromkeys(SCENES, self.scenes.change)
         left_out = () if scene is None else self.scenes.apply(scene, choices=False)
@@ -192,7 +196,10 @@ class Host:
         """What runs now, or ran until the device went."""
         return self.engine.started
 
-    def _hear(self, news: Started | Notice | DeviceState | DeckNews | Peaks) -> None:
+    def _hear(self, news: Started | Notice | DeviceState | DeckNews | Peaks | SlotNews) -> None:
+        if isinstance(news, SlotNews):
+            self.inserts.hear(news)
+            return
         if isinstance(news, DeviceState):
             self.state.set_info("/device/state", news.text)
             return
@@ -261,6 +268,11 @@ class _LateLink:
         self.carries_out: dict[str, Callable[[str, Value | None], object]] = dict.fromkeys(surface.ADDRESSES, _no_midi)
         self._state = state
         self.deck = False
+        self.inserts: InsertControls | None = None
+
+    def order(self, order: Place | Turn) -> None:
+        if self.engine is not None:
+            self.engine.change(order)
 
     def change(self, address: str, value: Value | tuple[Value, ...] | None) -> None:
         if address.startswith("/deck/"):
@@ -269,6 +281,9 @@ class _LateLink:
                 raise Refused(address, "this run has no deck: start the host with --deck; nothing was changed")
             if self.engine is not None:
                 self.engine.change(Order(address, given))
+            return
+        if address.startswith("/insert/"):
+            self.inserts.change(address, value)
             return
         if address in self.carries_out:
             self.carries_out[address](address, value)

@@ -54,6 +54,8 @@ class Plan:
     deck: Setup | None = None
     # Plugins at the start, on stems and on the master.
     inserts: tuple[Insert, ...] = ()
+    # Whether there are slots for them at all.
+    slots: bool = False
 
     @property
     def lines(self) -> int | tuple[int, int]:

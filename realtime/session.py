@@ -157,7 +157,7 @@ class Session:
     def _build(
         self, separator: Separator, name: str, run: str, rate: int, keepers: Keepers, notices: list[str]
     ) -> None:
-        plan, device, block, read, engine_rate = self.plan, self.device, self._block, self._read, self._engine_rate
+        plan, device, block, engine_rate = self.plan, self.device, self._block, self._engine_rate
         meta, mode = separator.metadata, separator.metadata.modes[name]
         engine = self._engine(separator, mode, run, plan.mix, keepers)
         engine.warm_up()

@@ -171,7 +171,7 @@ def test_a_crash_and_a_stall_leave_no_gap_and_are_told_and_started_again_so_many
     monkeypatch.setattr(keeper_module, "RESTARTS", 1)
     monkeypatch.setattr(keeper_module, "STALL", 0.3)
     audio = noise(60000)
-    plain, before = heard_without(run, audio)
+    plain, _ = heard_without(run, audio)
     inserted = run(Insert("master", 1, f"{kind}:1"), patience=1e9)
     keeper = inserted.keepers["master"]
     troubled = []

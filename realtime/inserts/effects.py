@@ -66,7 +66,7 @@ class Effect:
 
     @staticmethod
     def _text(parameter) -> str:
-        text, unit = str(parameter.string_value), parameter.label or ""
+        text, unit = str(parameter.string_value).strip(), (parameter.label or "").strip()
         return text if not unit or text.endswith(unit) else f"{text} {unit}"
 
 

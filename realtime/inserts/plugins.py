@@ -51,12 +51,16 @@ class Plugins:
         with self._lock:
             self._slots.add(place)
             if isinstance(order, Place):
+                keeper, there = self.keepers.get(order.target), self._wanted.get(place)
+                fails = keeper is not None and keeper.trouble is not None
+                if there is not None and there.path == order.path and not fails:
+                    return
                 self._failed.pop(place, None)
                 self._wanted.pop(place, None)
                 if order.path:
                     self._wanted[place] = Insert(*place, order.path)
                 # What was given up is tried again.
-                if (keeper := self.keepers.get(order.target)) is not None and keeper.trouble:
+                if fails:
                     self._opened.pop(place, None)
                 return
             if (insert := self._wanted.get(place)) is None:
