@@ -12,7 +12,6 @@ import numpy as np
 
 from realtime.bridge import Bridge
 from realtime.chain import Native, Resampled, Stretch
-from realtime.inserts.plugins import GRACE
 from realtime.latency import Latency
 from realtime.mix import Mix, Schedule
 from realtime.priority import PRIORITY, raise_priority
@@ -236,7 +235,7 @@ class Stream:
         engine = following.chain.engine
         engine.follow(self.engine)
         if engine.rack is not None:
-            engine.rack.wait_for(GRACE)
+            engine.rack.take_over()
         alike = (self.engine.run, self.engine.names, self.engine.channels) == (engine.run, engine.names, engine.channels)
         self._seam = Seam(self._tapped, self.engine, alike)
         bridge.shape(following.chain.rise, following.chain.tail_weights)

@@ -95,7 +95,7 @@ def test_all_that_leaves_stays_aligned_to_the_sample_behind_plugins_of_any_laten
     assert late.rack.delays.whole == added and (added - 100 - 33 - 77 - 2 * 128) % hop == 0
     # A plugin comes in over a hop, from what is the same.
     assert np.abs(heard[added:] - plain[:-added]).max() < 1e-6
-    assert [port.misses for port in late.rack.ports.values()] < [40, 40]
+    assert [port.misses for port in late.rack.ports.values()] == [0, 0]
 
 
 def test_a_gain_on_a_stem_and_on_the_master_is_heard_where_it_is(run):

@@ -11,8 +11,8 @@ from realtime.inserts.keeper import Keeper, Setup
 from realtime.inserts.port import Port
 from realtime.inserts.rack import Delays, Rack, delays_for
 
-# How long a chain that catches up, or takes over, may wait for its plugins in all, in seconds.
-CATCHING_UP, GRACE = 5.0, 0.03
+# How long a chain that catches up with the music may wait for its plugins in all, in seconds: no longer than it can make up for.
+CATCHING_UP = 0.5
 
 Keepers = dict[str, Keeper]
 

@@ -29,6 +29,7 @@ class Port:
         self.patience = 0.0
         self.misses = 0
         self.expected = True
+        self._first: int | None = None
         self._step, self._rest = step, rest
         self._share = 0.0
         self._wet = np.zeros((step + max(rest, FADE), channels), np.float32)
@@ -39,6 +40,8 @@ class Port:
     def send(self, start: int, block: np.ndarray) -> None:
         """Hand over `block` [step, channels] at position `start`."""
         line = self._line()
+        if self._first is None:
+            self._first = start
         if line is not None:
             line.send(start, block)
             self._wake()
@@ -55,7 +58,8 @@ class Port:
                 wet *= self._share * self._fall[FADE - count :]
                 sound[:count] += wet
             self._share = 0.0
-            self.misses += self.expected
+            # What was never handed over is not missed.
+            self.misses += self.expected and start >= self._first
             return
         wet = self._wet[: self._step]
         if self._share < 1:

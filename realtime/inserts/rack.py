@@ -20,6 +20,8 @@ from realtime.inserts.port import FADE, Port
 
 # What plugins have for a step at least, from when it is handed over until it is wanted, in seconds.
 TIME = 0.008
+# How long a chain that takes over may wait for its plugins in all, in seconds.
+GRACE = 0.03
 
 
 def transit(step: int, rest: int, rate: float, block: float) -> int:
@@ -141,3 +143,8 @@ class Rack:
         """Let the engine wait so long in all for each target's plugins; 0 on the inference thread."""
         for port in self.ports.values():
             port.patience = seconds
+
+    def take_over(self) -> None:
+        """Count from here on, and let the hops that have piled up find their plugins."""
+        for port in self.ports.values():
+            port.patience, port.misses = GRACE, 0
