@@ -182,9 +182,9 @@ def test_a_crash_and_a_stall_leave_no_gap_and_are_told_and_started_again_so_many
             inserted.rack.wait_for(0.5)
         if position == 15104:
             # It has been started again, with what was turned, and fails again.
-            wait_until(lambda: keeper._restarts == 1 and keeper.line() is not None)
+            wait_until(lambda: keeper._restarts == 1 and (keeper.line() is not None or inserted.plugins.said.qsize() >= 2))
         if position == 40064:
-            wait_until(lambda: keeper.line() is None and keeper.trouble is not None and not inserted.plugins.said.empty())
+            wait_until(lambda: keeper.line() is None and inserted.plugins.said.qsize() >= 2)
             inserted.plugins.beat()
             troubled.append(inserted.rack.ports["master"].misses)
         return True
@@ -238,7 +238,12 @@ def test_inserts_come_and_go_while_music_plays_without_a_miss_or_a_click(run):
     reference, _ = heard_without(run, audio)
     before = plain.stream.latency.added
 
+    done = set()
+
     def infer(position: int) -> bool:
+        if position in done:
+            return True
+        done.add(position)
         if position == 15104:
             plain.plugins.order(Place("master", 1, "delay:40"))
             assert plain.plugins.stale
