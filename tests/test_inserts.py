@@ -170,20 +170,20 @@ def wait_until(true, seconds: float = 30.0) -> None:
 def test_a_crash_and_a_stall_leave_no_gap_and_are_told_and_started_again_so_many_times(run, monkeypatch, kind, word):
     monkeypatch.setattr(keeper_module, "RESTARTS", 1)
     monkeypatch.setattr(keeper_module, "STALL", 0.3)
-    audio = noise(60000)
+    audio = noise(40000)
     plain, _ = heard_without(run, audio)
     inserted = run(Insert("master", 1, f"{kind}:1"), patience=1e9)
     keeper = inserted.keepers["master"]
     troubled = []
 
     def infer(position: int) -> bool:
-        if position == 20096:
+        if position == 5120:
             inserted.plugins.order(Turn("master", 1, 2, 1.0))
             inserted.rack.wait_for(0.5)
         if position == 15104:
             # It has been started again, with what was turned, and fails again.
             wait_until(lambda: keeper._restarts == 1 and (keeper.line() is not None or inserted.plugins.said.qsize() >= 2))
-        if position == 40064:
+        if position == 25088:
             wait_until(lambda: keeper.line() is None and inserted.plugins.said.qsize() >= 2)
             inserted.plugins.beat()
             troubled.append(inserted.rack.ports["master"].misses)
