@@ -146,7 +146,8 @@ def test_what_gives_no_numbers_is_left_out_faded_and_counted(run, target):
     heard, added = play(inserted.stream, audio, BLOCK), inserted.stream.latency.inserts
     assert np.isfinite(heard).all()
     assert np.abs(heard[added:] - plain[:-added]).max() < 1e-6
-    assert inserted.rack.ports[target].misses == 16000 // inserted.mode.hop
+    # What came before anything was handed over is not missed.
+    assert inserted.rack.ports[target].misses == 16000 // inserted.mode.hop - -(-added // inserted.mode.hop)
 
 
 def test_a_plugin_that_stumbles_over_a_loud_sample_comes_back(run):
