@@ -77,6 +77,16 @@ def _live_options(parser: argparse.ArgumentParser) -> None:
         help="what leaves on each pair of output channels, separated by commas: master, a stem, remainder, dry, cue or "
         "none; a stem with :pre is taken before its fader (default: the master alone)",
     )
+    sound.add_argument(
+        "--insert",
+        action="append",
+        default=[],
+        dest="inserts",
+        metavar="TARGET=PATH",
+        help="have a plugin on a stem or on `master`, such as vocals=/usr/lib/vst3/ZamCompX2.vst3; may be repeated "
+        "(`plugins` lists what is found)",
+    )
+    sound.add_argument("--slots", action="store_true", help="have controls to put plugins in while music plays; --insert has too")
     source = sound.add_mutually_exclusive_group()
     source.add_argument("--input", metavar="FILE", help="play this file as the live source; `demo` for the demo song")
     source.add_argument(
@@ -216,6 +226,7 @@ def _parser() -> argparse.ArgumentParser:
     _shared(perform)
 
     commands.add_parser("devices", help="list the sound devices")
+    commands.add_parser("plugins", help="list the plugins in the folders where they are installed")
     models = commands.add_parser("models", help="list the separators, and the systems that they are made of")
     models.add_argument("--no-systems", dest="systems", action="store_false", help="list the separators only")
 
@@ -267,6 +278,7 @@ def _parser() -> argparse.ArgumentParser:
     osc = commands.add_parser("osc", help="print the whole OSC address space")
     osc.add_argument("--model", default=DEFAULT_MODEL, metavar="NAME_OR_FILE", help="separator whose stems are meant")
     osc.add_argument("--outputs", metavar="LIST", help="what leaves on each output pair, for the controls of these")
+    osc.add_argument("--slots", action="store_true", help="with the controls of plugins")
     osc.add_argument("--markdown", action="store_true", help="as a table in Markdown")
 
     midi = commands.add_parser("midi", help="list the MIDI ports, and what moves what")
@@ -286,11 +298,13 @@ def _live(options: argparse.Namespace) -> int:
     from realtime.deck.preparer import HighQuality
     from realtime.errors import HostError
     from realtime.host import Discovery, Host, MidiPorts, OscAddress, has_display, open_window
+    from realtime.inserts.insert import parse_inserts
     from realtime.library import find_separator
     from realtime.mix import Mix
     from realtime.plan import Plan
     from realtime.scene import Wanted, wanted
     from realtime.scenes import open_last, open_scene
+    from realtime.separator import Separator
     from realtime.terminal import status_line, watch
 
     if options.block not in (None, 0) and not 32 <= options.block <= 4096:
@@ -310,8 +324,10 @@ def _live(options: argparse.Namespace) -> int:
     if scene is not None:
         chosen, problems = wanted(scene, options.model or DEFAULT_MODEL)
     windowed = options.window or (has_display() and not options.no_window)
+    path = find_separator(options.model or chosen.model or DEFAULT_MODEL)
+    inserts = parse_inserts(options.inserts, Separator.load(path).metadata.stems) if options.inserts else ()
     plan = Plan(
-        separator=find_separator(options.model or chosen.model or DEFAULT_MODEL),
+        separator=path,
         mix=Mix(()),
         latency=options.latency or chosen.mode,
         run=options.run or chosen.run,
@@ -330,6 +346,8 @@ def _live(options: argparse.Namespace) -> int:
         provider=options.provider,
         automatic=not options.hold,
         lockstep=options.lockstep,
+        inserts=inserts,
+        slots=options.slots or bool(inserts),
         realtime=options.realtime,
     )
     osc = OscAddress(options.osc_host, options.osc_port, tuple(options.osc_allow))
@@ -505,6 +523,13 @@ def _import(options: argparse.Namespace) -> int:
     return 0
 
 
+def _plugins(options: argparse.Namespace) -> int:
+    from realtime.inserts.folders import listing
+
+    print(listing())
+    return 0
+
+
 def _devices(options: argparse.Namespace) -> int:
     from realtime.devices.portaudio import list_devices
 
@@ -520,7 +545,7 @@ def _osc(options: argparse.Namespace) -> int:
     separator = Separator.load(find_separator(options.model))
     meta = separator.metadata
     models = sorted({*list_separators(), meta.name})
-    print(table_text(meta.stems, separator.attends, options.markdown, _outputs(options), models))
+    print(table_text(meta.stems, separator.attends, options.markdown, _outputs(options), models, options.slots))
     return 0
 
 
@@ -571,6 +596,7 @@ def main(arguments: list[str] | None = None) -> int:
         "separate": _separate,
         "perform": _perform,
         "devices": _devices,
+        "plugins": _plugins,
         "models": _models,
         "import": _import,
         "bench": _bench,

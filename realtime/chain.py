@@ -6,7 +6,7 @@ A chain may begin in the midst of a stream: its engine counts from `base`, a pos
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -76,7 +76,17 @@ class Native:
     def latency(self, block: int | None, reserve: int) -> Latency:
         """Return the added latency on device blocks of `block` samples (None: varying)."""
         meta = self.engine.separator.metadata
-        return latency_for(self.engine.mode, block, reserve, meta.frames, meta.lookahead)
+        plain = latency_for(self.engine.mode, block, reserve, meta.frames, meta.lookahead)
+        return replace(plain, inserts=self.engine.delays.whole)
+
+    def settle(self) -> bool:
+        """Have the tail of the last stretch as finished as it can be by now; return whether nothing is missing in it."""
+        return self.engine.settle()
+
+    def behind(self) -> Stretch:
+        """Return nothing but the tail of the last stretch, as it is now."""
+        engine = self.engine
+        return Stretch(self.base + engine.start + engine.step, engine.out[:0], engine.out_tail, engine.fills)
 
 
 class Resampled:
@@ -137,16 +147,22 @@ class Resampled:
         """Return the added latency; the resamplers' part is measured on silence."""
         engine, mode = self.engine, self.engine.mode
         late = _lateness(engine, self.device_rate, block or 16, self.quantum) + _MARGIN + _TAIL
+        inserts = round(engine.delays.whole * self.factor)
         window = round((mode.synthesis - mode.hop) * self.factor)
         adaptation = round((engine.step - 1) * self.factor)
         lookahead = round(engine.lookahead * self.factor)
-        return Latency(window, adaptation, reserve, late - window - adaptation - lookahead, lookahead)
+        return Latency(window, adaptation, reserve, late - window - adaptation - lookahead - inserts, lookahead, inserts=inserts)
+
+    def settle(self) -> bool:
+        """Return True: what is held back of the sound is its tail."""
+        self.engine.settle()
+        return True
 
 
 def _start(engine: Engine, device_rate: int, up: Resampler, channels: int) -> int:
     """Return the device position at which the output of `up` begins once it is fed with steps."""
     # Output starts before position 0; silence ahead of it lands its start on a whole device sample.
-    early, rate = engine.mode.synthesis - engine.mode.hop + engine.lookahead, int(engine.rate)
+    early, rate = engine.mode.synthesis - engine.mode.hop + engine.lookahead + engine.delays.whole, int(engine.rate)
     silence = -early % (rate // math.gcd(rate, device_rate))
     return -round((early + silence) * device_rate / rate) + len(up.push(np.zeros((silence, channels), np.float32)))
 

@@ -71,6 +71,7 @@ class Changes:
             try:
                 started = self.session.change(wish)
             except HostError as problem:
+                self.session.plugins.give_up(str(problem))
                 self.told.put(Notice(f"{problem}; {self.session.started.latency_mode} goes on."))
                 if why is not None:
                     # What is in the way of one step is in the way of the next.

@@ -13,6 +13,7 @@ from typing import Literal
 from realtime import gainlaw
 from realtime.deck.orders import CUES, FADE, FASTEST, LONGEST_FADE, SLOWEST
 from realtime.errors import HostError
+from realtime.inserts.table import insert_controls
 from realtime.latency import MODE_NAMES
 from realtime.outputs import check_outputs, cues, sources
 from realtime.presets import presets_for
@@ -166,11 +167,13 @@ def controls_for(
     attends: tuple[int, int] | None = None,
     models: Sequence[str] = (),
     outputs: Sequence[str] = (),
+    inserts: bool = False,
 ) -> dict[str, Control]:
     """Return the table for `stems`, by address, in the order of the documentation.
 
     `attends` are the layers and latent sources of the separator's attention; None where it tells none. `models` are
-    the names of the separators to choose from, `outputs` what each output pair has at the start, where there are pairs.
+    the names of the separators to choose from, `outputs` what each output pair has at the start, where there are pairs;
+    `inserts`: there are slots for plugins.
     Raises HostError where a stem's name cannot be part of an address, or an output is none that can be.
     """
     check_stems(stems)
@@ -377,6 +380,8 @@ def controls_for(
             )
             for name, address in cues(stems).items()
         ]
+    if inserts:
+        table += insert_controls(stems, Control)
     by_address: dict[str, Control] = {}
     for control in table:
         by_address[control.address] = control
@@ -460,10 +465,11 @@ def table_text(
     markdown: bool = False,
     outputs: Sequence[str] = (),
     models: Sequence[str] = (),
+    inserts: bool = False,
 ) -> str:
     """Return the table of `controls_for` in columns, for a person to read, or as a table in Markdown."""
     rows = [("address", "types", "access", "range", "unit", "default", "description")]
-    for control in controls_for(stems, attends, models, outputs).values():
+    for control in controls_for(stems, attends, models, outputs, inserts).values():
         types = "".join(f"[{tag}]" for tag in control.tags) if control.optional else control.tags
         pairs = control.ranges or (control.range,)
         bounds = " ".join(f"{pair[0]:g}..{pair[1]:g}" for pair in pairs if pair)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from realtime.control import Refused, Value, shown
 from realtime.devicelist import look
 from realtime.errors import HostError
 from realtime.move import SOURCES, Move
+from realtime.state import Message
 
 ADDRESSES = ("/device/select", "/device/look", "/source")
 _LONGEST_NAME = 300
@@ -26,19 +27,23 @@ class DeviceChoice:
         self._move, self._tell, self._look = move, tell, look
         self._looking = threading.Lock()
 
+    def check(self, message: Message, before: Sequence[Message]) -> None:
+        """Refuse, before anything of a bundle is done, what is no source and no name of a device."""
+        address, values = message.address, message.values
+        if address == "/source" and values[0] not in SOURCES:
+            raise Refused(address, f"/source takes one of {', '.join(SOURCES)}, not {shown(values[0])}; nothing was changed")
+        if address == "/device/select" and any(len(str(name)) > _LONGEST_NAME for name in values):
+            raise Refused(address, "no device has so long a name; nothing was changed")
+
     def change(self, address: str, value: Value | tuple[Value | None, ...] | None) -> None:
-        """Carry out one of ADDRESSES. Raises Refused where it cannot be."""
+        """Carry out one of ADDRESSES, which `check` let pass. Raises Refused where the run is being moved already."""
         if address == "/device/look":
             self._begin_look()
             return
         if address == "/source":
-            if value not in SOURCES:
-                raise Refused(address, f"/source takes one of {', '.join(SOURCES)}, not {shown(value)}; nothing was changed")
             wanted = Move(source=str(value))
         else:
             source, sink = value if isinstance(value, tuple) else (value, None)
-            if any(len(str(name)) > _LONGEST_NAME for name in (source, sink)):
-                raise Refused(address, "no device has so long a name; nothing was changed")
             wanted = Move(device=(source or None, sink or source or None))
         if not self._move(wanted):
             raise Refused(address, "another device or source is being opened; nothing was changed")

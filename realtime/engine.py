@@ -8,12 +8,15 @@ e - M H - L H - (S - H) to e - L H - (S - H).
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
 
 from realtime.errors import HostError
+from realtime.inserts.insert import MASTER
+from realtime.inserts.rack import Delays, MasterStage, Rack, StemStage
 from realtime.latency import Mode
 from realtime.mix import Mix, Ramps, Schedule
 from realtime.patchbay import Parts, Patchbay
@@ -41,11 +44,11 @@ def tail_weights(mode: Mode, n_fft: int | None = None) -> np.ndarray:
 class _Lane:
     """One separator on one pair of channels."""
 
-    def __init__(self, separator: Separator, mode: Mode, streams: int) -> None:
+    def __init__(self, separator: Separator, mode: Mode, streams: int, delay: int = 0) -> None:
         meta = separator.metadata
         window = analysis_window(mode.analysis, meta.n_fft)
         # The first frame of a call, and the dry sound of what the call finishes.
-        reach = meta.n_fft + (meta.frames - 1 + meta.lookahead) * mode.hop
+        reach = meta.n_fft + (meta.frames - 1 + meta.lookahead) * mode.hop + delay
         self.analysis = Analysis(window, meta.frames * mode.hop, meta.channels, reach)
         self.synthesis = Synthesis(
             synthesis_window(window, mode.hop, mode.synthesis), mode.hop, meta.n_fft, streams, meta.channels
@@ -103,6 +106,9 @@ class Engine:
 
     With `prepared`, stems that were made beforehand may come in beside the mixture, as `realtime.prepared` has them; they take
     the place of the network's, which runs on, so that its state is that of the music whenever it is needed again.
+
+    With a `rack` everything is later by its delays: `stems` and `master` are what plugins made of them, the remainder is
+    still the mixture minus what was separated.
     """
 
     def __init__(
@@ -115,6 +121,7 @@ class Engine:
         rate: float | None = None,
         pairs: int = 0,
         prepared: bool = False,
+        rack: Rack | None = None,
     ) -> None:
         meta = separator.metadata
         if run not in meta.runs:
@@ -130,7 +137,8 @@ class Engine:
         self._routes = [(c // width, c % width) for c in range(channels)]
         lanes = -(-channels // width)
         self._sources = [[min(lane * width + c, channels - 1) for c in range(width)] for lane in range(lanes)]
-        self._lanes = [_Lane(separator, mode, self.streams) for _ in range(lanes)]
+        self.rack, self.delays = rack, Delays() if rack is None else rack.delays
+        self._lanes = [_Lane(separator, mode, self.streams, self.delays.whole) for _ in range(lanes)]
         # A last lane with one channel is averaged over its places, so that mono stays mono.
         self._spread = channels % width != 0
         self.schedule = Schedule()
@@ -152,17 +160,41 @@ class Engine:
         self.stems = np.zeros((self.streams, step, channels), np.float32)
         self.fill_gain = 0.0
         self.stem_tails = np.zeros((self.streams, rest, channels), np.float32)
+        # Of the stems as they were separated: the same arrays, but behind inserts.
+        self.separated, self._separated_tails = self.stems, self.stem_tails
+        self._stem_stage: StemStage | None = None
+        if self.delays.stems:
+            self._stem_stage = stage = StemStage(
+                self.names, rack.ports, self.delays.stems, step, self.weights, channels
+            )
+            self.separated, self._separated_tails = stage.separated, stage.separated_tails
+        # What is mixed: the same arrays, but where a master with inserts leaves later than it is mixed.
+        self._mixed, self._mixed_stems, self._mixed_dry = self.master, self.stems, self.dry
+        self._mixed_separated = self.separated
+        self._master_stage: MasterStage | None = None
+        if self.delays.master:
+            self._master_stage = MasterStage(
+                rack.ports[MASTER], self.delays.master, step, self.weights, self.streams, channels
+            )
+            self._mixed, self._mixed_dry = np.zeros_like(self.master), np.zeros_like(self.dry)
+            self._mixed_stems = np.zeros_like(self.stems)
+            if self._stem_stage is None:
+                self._mixed_separated = self._mixed_stems
+            self.separated, self._separated_tails = np.zeros_like(self.stems), np.zeros_like(self.stem_tails)
         self._dry_tail = np.zeros((rest, channels), np.float32)
         self._weights = self.weights.astype(np.float32)[:, None]
         self._shaped_dry = np.zeros((rest, channels), np.float32)
         # The same memory, a row a stream.
-        self._flat_stems = self.stems.reshape(self.streams, -1)
+        self._flat_stems = self._mixed_stems.reshape(self.streams, -1)
         self._flat_tails = self.stem_tails.reshape(self.streams, -1)
-        self._flat_master, self._flat_tail = self.master.reshape(-1), self.tail.reshape(-1)
+        self._flat_master, self._flat_tail = self._mixed.reshape(-1), self.tail.reshape(-1)
         self._sum = np.zeros((step, channels), np.float32)
         self._part = np.zeros((step, channels), np.float32)
         self._block = np.zeros((width, step), np.float32)
         self._ramps = Ramps(self._values(mix), step)
+        # The same, as what leaves has it; and what is due there, by position.
+        self._leaving = self._ramps if self._master_stage is None else Ramps(self._values(mix), step)
+        self._later: deque[tuple[int, Mix]] = deque()
         self._condition = self._wanted_condition(mix).astype(np.float32)
         self._target = self._wanted_condition(mix)
         self._glide_left = 0
@@ -174,7 +206,8 @@ class Engine:
         self._patchbay: Patchbay | None = None
         if pairs:
             parts = Parts(
-                self.master, self.dry, self.stems, self.tail, self._shaped_dry, self.stem_tails, run == "stems"
+                self.master, self.dry, self.stems, self.tail, self._shaped_dry, self.stem_tails, run == "stems",
+                self.separated, self._separated_tails,
             )
             self._patchbay = patchbay = Patchbay(pairs, self.names, parts, mode.hop, mix.routes)
             self.out, self.out_tail, self.fills = patchbay.block, patchbay.tail, patchbay.fills
@@ -195,7 +228,7 @@ class Engine:
     def _aim(self, mix: Mix, offset: int) -> None:
         samples = round(mix.glide * self.rate)
         self._ramps.aim(self._values(mix), samples)
-        if self._patchbay is not None:
+        if self._leaving is self._ramps and self._patchbay is not None:
             self._patchbay.aim(mix.routes, samples)
         if self.run == "single":
             self._next_condition = self._wanted_condition(mix), max(1, round(samples / self.step))
@@ -216,10 +249,33 @@ class Engine:
             self._pass(at, offset)
             at = offset
             self._aim(mix, offset)
+            if self._leaving is not self._ramps:
+                self._later.append((start + offset, mix))
         self._pass(at, step)
+        if self._leaving is not self._ramps:
+            self._follow_later(start - self.delays.master)
+
+    def _follow_later(self, start: int) -> None:
+        """Apply what is due in what leaves at position `start`."""
+        at = 0
+        while self._later and self._later[0][0] < start + self.step:
+            position, mix = self._later.popleft()
+            offset = max(position - start, at)
+            self._pass_leaving(at, offset)
+            at, samples = offset, round(mix.glide * self.rate)
+            self._leaving.aim(self._values(mix), samples)
+            if self._patchbay is not None:
+                self._patchbay.aim(mix.routes, samples)
+        self._pass_leaving(at, self.step)
 
     def _pass(self, start: int, end: int) -> None:
-        self._ramps.run(start, end)
+        if self._leaving is self._ramps:
+            self._pass_leaving(start, end)
+        else:
+            self._ramps.run(start, end)
+
+    def _pass_leaving(self, start: int, end: int) -> None:
+        self._leaving.run(start, end)
         if self._patchbay is not None:
             self._patchbay.run(start, end)
 
@@ -249,6 +305,11 @@ class Engine:
     @property
     def start(self) -> int:
         """The position of the first sample of `master`."""
+        return self._separated_start - self.delays.whole
+
+    @property
+    def _separated_start(self) -> int:
+        """The position of the first sample that the last call of the separator finished."""
         return self.end - self.step - self.lookahead - (self.mode.synthesis - self.mode.hop)
 
     def _holds_signal(self) -> bool:
@@ -273,7 +334,7 @@ class Engine:
         afresh, and samples before `end` are not to be played.
         """
         self.push(block)
-        self._follow_schedule(self.start)
+        self._follow_schedule(self._separated_start - self.delays.stems)
         condition, valid = self._glide(), self._holds_signal()
         good = True
         for lane in self._lanes:
@@ -282,71 +343,122 @@ class Engine:
                 break
         if not good:
             self.reset()
+            self._leave_out()
             return False
         self._collect()
         self._mix_down()
         return True
 
     def _collect(self) -> None:
-        step, size = self.step, self.step + len(self.tail)
+        step, stems = self.step, self._mixed_stems
         for channel, (lane_index, place) in enumerate(self._routes):
             lane = self._lanes[lane_index]
             final, tail = lane.final, lane.synthesis.tail
             if self._spread and lane_index == len(self._lanes) - 1:
-                np.mean(final, axis=1, out=self.stems[:, :, channel])
+                np.mean(final, axis=1, out=stems[:, :, channel])
                 np.mean(tail, axis=1, out=self.stem_tails[:, :, channel])
             else:
-                self.stems[:, :, channel] = final[:, place]
+                stems[:, :, channel] = final[:, place]
                 self.stem_tails[:, :, channel] = tail[:, place]
-            past = lane.analysis.last(size, self.lookahead)[place]
+            past = self._past(lane, self.delays.whole)[place]
             self.dry[:, channel] = past[:step]
             self._dry_tail[:, channel] = past[step:]
+            if self._master_stage is not None:
+                self._mixed_dry[:, channel] = self._past(lane, self.delays.stems)[place, :step]
         if self._prepared is not None:
-            self._prepared.over(self.stems, self.stem_tails, self._condition)
+            self._prepared.over(stems, self.stem_tails, self._condition)
+        if self._stem_stage is not None:
+            self._stem_stage.run(self._separated_start, stems, self.stem_tails)
+
+    def _past(self, lane: _Lane, delay: int) -> np.ndarray:
+        return lane.analysis.last(self.step + len(self.tail), self.lookahead + delay)
+
+    def _leave_out(self) -> None:
+        """Let plugins, and what waits for them, have silence for a step that there is nothing of."""
+        if self.rack is None:
+            return
+        self._mixed_stems.fill(0)
+        if self._stem_stage is not None:
+            self._stem_stage.run(self._separated_start, self._mixed_stems, self.stem_tails)
+        if self._master_stage is not None:
+            self._mixed.fill(0)
+            self._let_master_wait()
+
+    def _let_master_wait(self) -> None:
+        self._master_stage.run(
+            self._separated_start - self.delays.stems,
+            (self._mixed, self._mixed_stems, self._mixed_separated),
+            (self.master, self.stems, self.separated),
+            (self.tail, self.stem_tails, self._separated_tails),
+        )
 
     def _mix_down(self) -> None:
         course, now, streams = self._ramps.course, self._ramps.now, self.streams
+        mixed, dry = self._mixed, self._mixed_dry
         gains = now[: streams + 2].astype(np.float32)
         # Most of the time nothing moves, and then one sum over the streams does.
         steady = self._ramps.steady
         if steady:
             np.einsum("s,sx->x", gains[:streams], self._flat_stems, out=self._flat_master)
         else:
-            self.master.fill(0)
+            mixed.fill(0)
             for stream in range(streams):
-                np.multiply(self.stems[stream], course[stream][:, None], out=self._part)
-                self.master += self._part
+                np.multiply(self._mixed_stems[stream], course[stream][:, None], out=self._part)
+                mixed += self._part
         remains, wet = course[streams], course[streams + 1]
         if remains.any():
-            np.sum(self.stems, axis=0, out=self._sum)
-            np.subtract(self.dry, self._sum, out=self._part)
+            np.sum(self._mixed_separated, axis=0, out=self._sum)
+            np.subtract(dry, self._sum, out=self._part)
             self._part *= remains[:, None]
-            self.master += self._part
+            mixed += self._part
         if not steady or gains[-1] != 1:
-            self.master *= wet[:, None]
-            np.multiply(self.dry, (1 - wet)[:, None], out=self._part)
-            self.master += self._part
+            mixed *= wet[:, None]
+            np.multiply(dry, (1 - wet)[:, None], out=self._part)
+            mixed += self._part
 
-        np.einsum("s,sx->x", gains[:streams], self._flat_tails, out=self._flat_tail)
-        shaped_dry = self._shaped_dry
-        np.multiply(self._dry_tail, self._weights, out=shaped_dry)
-        if gains[streams]:
-            self.tail += gains[streams] * (shaped_dry - self.stem_tails.sum(0))
-        if gains[-1] != 1:
-            self.tail *= gains[-1]
-            self.tail += (1 - gains[-1]) * shaped_dry
+        np.multiply(self._dry_tail, self._weights, out=self._shaped_dry)
+        if self._master_stage is None:
+            self._mix_tails()
+        else:
+            self._let_master_wait()
 
         # A gap is filled with the dry sound at the power the mix last had.
-        powers = self._powers
+        powers, now = self._powers, self._leaving.now
         powers *= self._smoothing
         powers[0] += np.vdot(self.master, self.master)
         powers[1] += np.vdot(self.dry, self.dry)
         silent = now[-1] == 1 and not now[: streams + 1].any()
         self.fill_gain = 0.0 if silent else float(min(1.0, np.sqrt(powers[0] / max(powers[1], 1e-20))))
+        self._route()
+
+    def _mix_tails(self) -> None:
+        now, streams, shaped_dry = self._ramps.now, self.streams, self._shaped_dry
+        gains = now[: streams + 2].astype(np.float32)
+        np.einsum("s,sx->x", gains[:streams], self._flat_tails, out=self._flat_tail)
+        if gains[streams]:
+            self.tail += gains[streams] * (shaped_dry - self._separated_tails.sum(0))
+        if gains[-1] != 1:
+            self.tail *= gains[-1]
+            self.tail += (1 - gains[-1]) * shaped_dry
+
+    def _route(self) -> None:
         if self._patchbay is None:
             self.fills.fill(self.fill_gain)
         else:
-            self._patchbay.render(course, now, steady, self.fill_gain)
+            leaving = self._leaving
+            self._patchbay.render(leaving.course, leaving.now, leaving.steady, self.fill_gain)
+
+    def settle(self) -> bool:
+        """Have the tails behind the last step as plugins have made them by now; return whether they have all of them."""
+        done = True
+        if self._master_stage is not None:
+            done = self._master_stage.settle(self.start, self.tail)
+        elif self._stem_stage is not None:
+            done = self._stem_stage.settle(self.start, self.stem_tails)
+            self._mix_tails()
+        if self.rack is not None:
+            self._route()
+        return done
 
     def warm_up(self, hops: int = 10) -> None:
         """Run the network on silence, so that the first hop of music is as quick as any; then start afresh."""
@@ -365,6 +477,9 @@ class Engine:
             self._patchbay.follow(other._patchbay)
         if (self.run, self.names) == (other.run, other.names):
             self._ramps.follow(other._ramps)
+            if self._leaving is not self._ramps:
+                self._leaving.follow(other._ramps)
+                self._later.clear()
             self._condition[:], self._target[:] = other._condition, other._target
             self._glide_left = round(other._glide_left * other.step / self.step)
 
@@ -375,6 +490,7 @@ class Engine:
         """
         for lane in self._lanes:
             lane.synthesis.reset()
+        self._leave_out()
 
     def reset(self) -> None:
         """Start afresh: states and overlap-add, not the position."""

@@ -22,6 +22,8 @@ from realtime.errors import HostError
 from realtime.gesturefile import find_gesture, read_gesture
 from realtime.gestures import ADDRESSES, Gestures
 from realtime.infos import infos
+from realtime.inserts.controls import InsertControls
+from realtime.inserts.insert import Place, SlotNews, Turn
 from realtime.interrupts import interrupts_held
 from realtime.latency import MODE_NAMES
 from realtime.library import find_separator, list_separators
@@ -143,7 +145,12 @@ class Host:
         link.deck = plan.deck is not None
         self._deck_told: dict[str, object] = {}
         self._deck_refused = 0
-        self.state = ControlState(meta.stems, link, attends=separator.attends, models=models, outputs=plan.outputs)
+        self.state = ControlState(
+            meta.stems, link, attends=separator.attends, models=models, outputs=plan.outputs, inserts=plan.slots
+        )
+        self.inserts = InsertControls(self.state, link.order)
+        self.inserts.begin(plan.inserts)
+        link.serve(self.inserts.addresses, self.inserts.change, self.inserts.check)
         self.scenes = Scenes(self.state, plan, lambda text: self._hear(Notice(text)))
         self.state.checks |= link.checks()
         link.serve(SCENES, self.scenes.change, self.scenes.check)
@@ -165,7 +172,7 @@ class Host:
         self.recorder = Recorder(self.state, lambda: None if link.engine is None else link.engine.taps)
         link.serve(RECORDING, self.recorder.change, self.recorder.check)
         self._devices = DeviceChoice(lambda move: link.engine is not None and link.engine.move(move), self.state.set_info)
-        link.carries_out |= dict.fromkeys(DEVICES, self._devices.change)
+        link.serve(DEVICES, self._devices.change, self._devices.check)
         # Before the port: what is wrong with the map or the package ends the start.
         midi_map = read_map(midi.map or default_path(), self.state.controls, midi.map is not None) if midi.names else None
         midi_ports = ports_of(midi.names) if midi.names else None
@@ -220,7 +227,10 @@ class Host:
         """What runs now, or ran until the device went."""
         return self.engine.started
 
-    def _hear(self, news: Started | Notice | DeviceState | DeckNews | Peaks | Moved) -> None:
+    def _hear(self, news: Started | Notice | DeviceState | DeckNews | Peaks | Moved | SlotNews) -> None:
+        if isinstance(news, SlotNews):
+            self.inserts.hear(news)
+            return
         if isinstance(news, Moved):
             self._plan = news.plan
             self.scenes.use(news.plan)
@@ -334,6 +344,11 @@ class _LateLink:
         if not coming and state.value(f"/mode/{mode}/offered") == (0,):
             offered = ", ".join(name for name in MODE_NAMES if state.value(f"/mode/{name}/offered") == (1,))
             raise Refused(message.address, f"the separator has no mode {mode}, but {offered}; nothing was changed")
+
+    def order(self, order: Place | Turn) -> None:
+        """Hand an order for plugins to the engine."""
+        if self.engine is not None:
+            self.engine.change(order)
 
     def change(self, address: str, value: Value | tuple[Value, ...] | None) -> None:
         if address in self.carries_out:

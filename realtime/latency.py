@@ -42,7 +42,8 @@ MODE_NAMES = ("safe", "low", "lower", "extreme")
 class Latency:
     """Added latency split by cause, in samples at the device rate.
 
-    `ahead`: the look-ahead is made up for by reading the source ahead.
+    `ahead`: the look-ahead is made up for by reading the source ahead. `inserts`: what plugins delay by, and the way to
+    them and back.
     """
 
     window: int
@@ -51,11 +52,12 @@ class Latency:
     resampler: int = 0
     lookahead: int = 0
     ahead: bool = False
+    inserts: int = 0
 
     @property
     def inside(self) -> int:
         """Samples between an input sample and the output sample that carries it, device excluded."""
-        return self.window + self.block + self.reserve + self.resampler + self.lookahead
+        return self.window + self.block + self.reserve + self.resampler + self.lookahead + self.inserts
 
     @property
     def added(self) -> int:
@@ -75,6 +77,7 @@ class Latency:
             "block": self.block,
             "reserve": self.reserve,
             "resampler": self.resampler,
+            "inserts": self.inserts,
             "look-ahead": 0 if self.ahead else self.lookahead,
         }
 

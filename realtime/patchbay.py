@@ -16,7 +16,8 @@ class Parts:
     """The arrays in which an engine has the sound of a step, and of the tail behind it.
 
     `master` and `dry` [step, channels], `stems` [streams, step, channels]; `tail`, `dry_tail` and `stem_tails` are the
-    same for what follows, weighted as overlap-add is. `named`: the streams are the stems by name.
+    same for what follows, weighted as overlap-add is. `named`: the streams are the stems by name. `separated` and
+    `separated_tails` are the stems as they were before inserts; the same arrays where there are none.
     """
 
     master: np.ndarray
@@ -26,6 +27,8 @@ class Parts:
     dry_tail: np.ndarray
     stem_tails: np.ndarray
     named: bool
+    separated: np.ndarray
+    separated_tails: np.ndarray
 
 
 class _Matrix:
@@ -113,7 +116,7 @@ class Patchbay:
             for index in range(count):
                 stem, tail = parts.stems[index], parts.stem_tails[index]
                 self._columns[FIXED + index] = np.zeros_like(stem), tail
-                self._columns[FIXED + count + index] = stem, tail
+                self._columns[FIXED + count + index] = parts.separated[index], parts.separated_tails[index]
         for column in (REMAINDER, REMAINDER_PRE):
             self._columns[column] = np.zeros_like(self._part), np.zeros_like(self._tail_part)
 
@@ -198,9 +201,9 @@ class Patchbay:
         parts, level, wet = self._parts, self._level, course[-1]
         if REMAINDER in wanted or REMAINDER_PRE in wanted:
             rest, rest_tail = self._columns[REMAINDER_PRE]
-            np.sum(parts.stems, axis=0, out=rest)
+            np.sum(parts.separated, axis=0, out=rest)
             np.subtract(parts.dry, rest, out=rest)
-            np.sum(parts.stem_tails, axis=0, out=rest_tail)
+            np.sum(parts.separated_tails, axis=0, out=rest_tail)
             np.subtract(parts.dry_tail, rest_tail, out=rest_tail)
         if REMAINDER in wanted:
             # With the dry share of the master, so that the stems and it make up the master.

@@ -9,6 +9,7 @@ from typing import Literal
 from realtime.choice import Choice
 from realtime.deck.orders import Setup
 from realtime.grants import Grants
+from realtime.inserts.insert import Insert
 from realtime.latency import Latency
 from realtime.mix import Mix
 from realtime.outputs import WIDTH
@@ -57,6 +58,10 @@ class Plan:
     prepared: bool = False
     # Whether a demo song that has been played out begins anew, for ever.
     again: bool = False
+    # Plugins at the start, on stems and on the master.
+    inserts: tuple[Insert, ...] = ()
+    # Whether there are slots for them at all.
+    slots: bool = False
 
     @property
     def lines(self) -> int | tuple[int, int]:
@@ -72,6 +77,8 @@ class Wish:
     mode: str | None = None
     run: Literal["single", "stems"] | None = None
     block: int | None = None
+    # Whether the inserts that were ordered are to run.
+    inserts: bool = False
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from realtime.comeback import POLL, await_device, limited
 from realtime.deck.orders import DeckNews, Order, Peaks
 from realtime.errors import DeviceError, HostError
 from realtime.grants import Grants
+from realtime.inserts.insert import Place, SlotNews, Turn
 from realtime.interrupts import interrupts_held, leave_ends_to_parent
 from realtime.memory import lock_memory
 from realtime.mix import Mix, Schedule
@@ -153,6 +154,10 @@ def _serve(plan: Plan, pipe, name: str, comeback: bool = False, successor: bool 
                     changes.ask(message)
                 elif isinstance(message, Automatic):
                     changes.automatic = message.on
+                elif isinstance(message, Place | Turn):
+                    session.plugins.order(message)
+                    if isinstance(message, Place):
+                        changes.ask(Wish(inserts=True))
                 elif isinstance(message, Order):
                     if session.deck is not None:
                         session.deck.order(message)
@@ -172,6 +177,7 @@ def _serve(plan: Plan, pipe, name: str, comeback: bool = False, successor: bool 
     threading.Thread(target=receive, name="mixes", daemon=True).start()
     told: DeckNews | None = None
     glance, shown = 0.0, Peaks(b"")
+    slots: tuple[SlotNews, ...] = ()
     # Looks at uneven intervals, so that no device keeps step with it, which would look like longer blocks.
     while not session.over and not stop.wait(random.uniform(0.5, 1.5) * _BEAT):
         changes.beat()
@@ -179,6 +185,14 @@ def _serve(plan: Plan, pipe, name: str, comeback: bool = False, successor: bool 
             pipe.send(answers.get())
         while not changes.told.empty():
             pipe.send(changes.told.get())
+        session.plugins.beat()
+        while not session.plugins.said.empty():
+            pipe.send(Notice(session.plugins.said.get()))
+        if (now := session.plugins.news()) != slots:
+            for each in now:
+                if each not in slots:
+                    pipe.send(each)
+            slots = now
         if session.deck is not None:
             while not session.deck.said.empty():
                 pipe.send(Notice(session.deck.said.get()))
@@ -291,7 +305,7 @@ class RemoteEngine:
         self,
         plan: Plan,
         say: Callable[[str], object] = lambda sentence: None,
-        tell: Callable[[Started | Notice | DeviceState | DeckNews | Peaks | Moved], object] = lambda news: None,
+        tell: Callable[[Started | Notice | DeviceState | DeckNews | Peaks | Moved | SlotNews], object] = lambda news: None,
         mix: Callable[[], Mix] | None = None,
     ) -> None:
         self._plan, self._hearer, self._mix = plan, tell, mix or (lambda: plan.mix)
@@ -306,7 +320,7 @@ class RemoteEngine:
         self._sending = threading.Lock()
         # Clear while a device is waited for; what is asked for meanwhile is held back.
         self._playing = threading.Event()
-        self._held: deque[Wish | Automatic | Order] = deque(maxlen=MOST_HELD)
+        self._held: deque[Wish | Automatic | Order | Place | Turn] = deque(maxlen=MOST_HELD)
         # Held while processes take turns, so that the one that is stopped is the one that runs.
         self._turn = threading.Lock()
         self._stopping = self._abandoned = False
@@ -359,7 +373,7 @@ class RemoteEngine:
         self._schedule.submit(mix, at)
         self._waiting.set()
 
-    def change(self, wish: Wish | Automatic | Order) -> None:
+    def change(self, wish: Wish | Automatic | Order | Place | Turn) -> None:
         """Have something else run while the music plays, or have it chosen by the host itself; `tell` hears of it.
 
         It returns at once, also where the engine's process takes nothing.
@@ -436,7 +450,7 @@ class RemoteEngine:
             if life is self._life:
                 self._take(message)
 
-    def _take(self, message: _Shared | Started | Notice | DeckNews | Peaks | Lost | Waiting | Found | Ended | Standing | str | None) -> None:
+    def _take(self, message: _Shared | Started | Notice | DeckNews | Peaks | SlotNews | Lost | Waiting | Found | Ended | Standing | str | None) -> None:
         if isinstance(message, _Shared):
             try:
                 self._life.take(message)
@@ -448,7 +462,7 @@ class RemoteEngine:
                 self._tell(message)
             else:
                 self._resume(message)
-        elif isinstance(message, Notice | DeckNews | Peaks):
+        elif isinstance(message, Notice | DeckNews | Peaks | SlotNews):
             self._tell(message)
         elif isinstance(message, Standing):
             self._answers.put(message)
@@ -463,7 +477,7 @@ class RemoteEngine:
         elif message is None:
             self._mourn()
 
-    def _tell(self, news: Started | Notice | DeviceState | DeckNews | Peaks | Moved) -> None:
+    def _tell(self, news: Started | Notice | DeviceState | DeckNews | Peaks | Moved | SlotNews) -> None:
         try:
             self._hearer(news)
         except Exception:  # noqa: BLE001 - whoever hears it may not end this thread, which brings devices back

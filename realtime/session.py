@@ -26,6 +26,8 @@ from realtime.devices.portaudio import PortAudioDevice
 from realtime.engine import Engine, full_mix
 from realtime.errors import DeviceError, HostError
 from realtime.grants import Grants
+from realtime.inserts import plugins
+from realtime.inserts.plugins import Keepers, Plugins
 from realtime.latency import Latency, Mode, reserve_for
 from realtime.measurement import measure_work
 from realtime.metadata import Metadata
@@ -147,16 +149,28 @@ class Session:
         elif read is not None:
             read = _spread(read, self._width)
             device = _Fed(device, read, self._width)
-        self.device, self._block, self._engine_rate = device, block, engine_rate
-        engine = self._engine(separator, mode, run, plan.mix)
+        self.device, self._block, self._engine_rate, self._read = device, block, engine_rate, read
+        self.plugins = Plugins(plan.inserts, PRIORITY if plan.realtime else None)
+        keepers = self._keepers(separator, mode, run)
+        try:
+            self._build(separator, name, run, rate, keepers, notices)
+        except BaseException:
+            plugins.close(keepers)
+            raise
+
+    def _build(
+        self, separator: Separator, name: str, run: str, rate: int, keepers: Keepers, notices: list[str]
+    ) -> None:
+        plan, device, block, engine_rate = self.plan, self.device, self._block, self._engine_rate
+        meta, mode = separator.metadata, separator.metadata.modes[name]
+        engine = self._engine(separator, mode, run, plan.mix, keepers)
         engine.warm_up()
         if fallen := providers.fallback(plan.provider, engine.providers):
             notices.append(fallen)
         chain = chain_for(engine, rate)
-        choice = self._choice(separator, name, run)
+        choice = self._delayed(self._choice(separator, name, run), separator, run, keepers)
         notices += _tight(separator, choice, run)
         latency = choice.latency
-        self._read = read
         if self._frames is not None:
             engine.ends_at = math.ceil(self._frames * engine_rate / rate)
         if engine.lookahead and (self._frames is not None or self.deck is not None or self._endless):
@@ -172,6 +186,9 @@ class Session:
             self.deck.ring = self.stream.stems
         if self.stream.bridge.notice:
             notices.append(self.stream.bridge.notice)
+        if engine.rack is not None:
+            engine.rack.wait_for(math.inf if plan.lockstep else 0.0)
+        self.plugins.take_over(keepers, engine.rack)
         # What to record, by whoever reads the stream's taps; None for nothing.
         self.recording: Recording | None = None
         # A recording may begin at any time.
@@ -197,7 +214,8 @@ class Session:
             work_ms=(1000 * choice.work[0], 1000 * choice.work[1]),
             notices=tuple(notices),
             choices=tuple(
-                choice if each == name else self._choice(separator, each, run, GLANCE) for each in meta.modes
+                choice if each == name else self._delayed(self._choice(separator, each, run, GLANCE), separator, run, keepers)
+                for each in meta.modes
             ),
             engine_rate=engine_rate,
         )
@@ -205,9 +223,30 @@ class Session:
     def _hear(self, block: np.ndarray) -> None:
         self.stream.taps.heard.append(block)
 
-    def _engine(self, separator: Separator, mode: Mode, run: str, mix: Mix) -> Engine:
+    def _engine(self, separator: Separator, mode: Mode, run: str, mix: Mix, keepers: Keepers | None = None) -> Engine:
+        sizes = self._sizes(separator, mode)
+        rack = self.plugins.rack(keepers, sizes[0], sizes[1], sizes[2], self._width, sizes[3]) if keepers else None
         pairs, prepared = len(self.plan.outputs), self._prepared > 0
-        return Engine(separator, mode, self._width, run, mix, self._engine_rate, pairs, prepared)
+        return Engine(separator, mode, self._width, run, mix, self._engine_rate, pairs, prepared, rack)
+
+    def _sizes(self, separator: Separator, mode: Mode) -> tuple[int, int, float, float]:
+        """Return step, overlap-add tail, rate and device block in samples at that rate, as `rack.transit` wants them."""
+        block = VARYING_BLOCK if self.device.block is None else self._block
+        step = separator.metadata.frames * mode.hop
+        return step, mode.synthesis - mode.hop, self._engine_rate, block * self._engine_rate / self.device.rate
+
+    def _keepers(self, separator: Separator, mode: Mode, run: str) -> Keepers:
+        """Start the plugins that are wanted."""
+        stems = tuple(separator.metadata.stems) if run == "stems" else ()
+        return self.plugins.open(stems, self._engine_rate, self._width, separator.metadata.frames * mode.hop)
+
+    def _delayed(self, choice: Choice, separator: Separator, run: str, keepers: Keepers) -> Choice:
+        """Return `choice` with what `keepers` delay by in it."""
+        if not keepers:
+            return choice
+        delays = plugins.delays(keepers, *self._sizes(separator, separator.metadata.modes[choice.mode]))
+        inserts = round(delays.whole * self.device.rate / self._engine_rate)
+        return replace(choice, latency=replace(choice.latency, inserts=inserts))
 
     def _choice(
         self, separator: Separator, name: str, run: str, hops: int = 200, playing: bool = False
@@ -264,21 +303,46 @@ class Session:
         run = wish.run or started.run
         if run not in meta.runs:
             raise HostError(f"{meta.name} does not run as {run}; it runs as {', '.join(meta.runs)}")
-        if (separator.path, name, run) == (self.separator.path, started.latency_mode, started.run):
-            return started
+        as_it_is = (separator.path, name, run) == (self.separator.path, started.latency_mode, started.run)
+        if as_it_is and not self.plugins.stale and self._fits():
+            return self.started
         choice = self._choice(separator, name, run, playing=True)
+        keepers = self._keepers(separator, meta.modes[name], run)
+        if as_it_is and not keepers and not self.plugins.keepers:
+            # What was to come in does not work, and nothing goes out.
+            self.plugins.take_over(keepers, None)
+            return self.started
+        choice = self._delayed(choice, separator, run, keepers)
         notices = _tight(separator, choice, run)
-        engine = self._engine(separator, meta.modes[name], run, self.stream.mix or plan.mix)
-        engine.warm_up()
-        self.stream.succeed(successor(self.stream, engine, choice.latency))
-        due = time.monotonic() + HAND_OVER
-        while not self.stream.succeeded:
-            if time.monotonic() > due:
-                raise HostError("the sound stands still: what was asked for takes over once it goes on")
-            time.sleep(0.005)
+        given = False
+        try:
+            engine = self._engine(separator, meta.modes[name], run, self.stream.mix or plan.mix, keepers)
+            engine.warm_up()
+            if engine.rack is not None:
+                engine.rack.wait_for(plugins.CATCHING_UP)
+            self.stream.succeed(successor(self.stream, engine, choice.latency))
+            given = True
+            due = time.monotonic() + HAND_OVER
+            while not self.stream.succeeded:
+                if time.monotonic() > due:
+                    raise HostError("the sound stands still: what was asked for takes over once it goes on")
+                time.sleep(0.005)
+        except BaseException:
+            # What was given to the stream takes over still, and has its plugins then.
+            if given:
+                self.plugins.take_over(keepers, engine.rack)
+            else:
+                plugins.close(keepers)
+            raise
+        self.plugins.take_over(keepers, engine.rack)
         self.separator = separator
         self.plan = replace(plan, separator=separator.path, latency=name, run=run)
-        choices = [choice if each == name else self._choice(separator, each, run, GLANCE, True) for each in meta.modes]
+        choices = [
+            choice
+            if each == name
+            else self._delayed(self._choice(separator, each, run, GLANCE, True), separator, run, keepers)
+            for each in meta.modes
+        ]
         self.started = replace(
             started,
             separator=meta.name,
@@ -291,6 +355,11 @@ class Session:
             choices=tuple(choices),
         )
         return self.started
+
+    def _fits(self) -> bool:
+        """Whether the delay of the inserts is right for the device's block."""
+        keepers, mode = self.plugins.keepers, self.separator.metadata.modes[self.started.latency_mode]
+        return not keepers or plugins.delays(keepers, *self._sizes(self.separator, mode)) == self.stream.engine.delays
 
     def _change_block(self, block: int) -> None:
         """Close the device and open it again for blocks of `block`, between a fade out and a fade in."""
@@ -314,10 +383,12 @@ class Session:
         finally:
             stream.bridge.fade(True)
             self._changing = False
-        choice = self._choice(self.separator, started.latency_mode, started.run)
         self.plan = replace(self.plan, block=block)
-        choices = [self._choice(self.separator, each.mode, started.run) for each in started.choices]
-        self.started = replace(started, block=block, latency=choice.latency, choices=tuple(choices))
+        choices = [
+            self._delayed(self._choice(self.separator, each.mode, started.run), self.separator, started.run, self.plugins.keepers)
+            for each in started.choices
+        ]
+        self.started = replace(started, block=block, latency=self.stream.latency, choices=tuple(choices))
 
     def _reopen(self, block: int) -> None:
         before = self.device
@@ -327,7 +398,9 @@ class Session:
             self.device = PortAudioDevice(self.plan.device, before.rate, block, self.plan.lines)
         self._block = block
         choice = self._choice(self.separator, self.started.latency_mode, self.started.run)
-        self.stream.change_block(block, choice.latency)
+        # Until another chain takes over, the inserts delay as they did.
+        inserts = self.stream.latency.inserts
+        self.stream.change_block(block, replace(choice.latency, inserts=inserts))
         self.device.start(self.stream.bridge)
 
     def release(self) -> None:
@@ -434,7 +507,13 @@ class Session:
                 self.deck.wait_for(n)
             return self._read(n)
 
+        rack = self.stream.engine.rack
+        if rack is not None:
+            # Nothing of it is due yet.
+            rack.wait_for(math.inf)
         self.stream.prime(read)
+        if rack is not None:
+            rack.wait_for(0.0)
 
     @property
     def over(self) -> bool:
@@ -469,12 +548,14 @@ class Session:
             works=tuple(self._works.items()),
             begin=plan.begin + gone_by,
             deck=None if self.deck is None else self.deck.setup(),
+            inserts=self.plugins.wanted,
         )
 
     def stop(self) -> None:
         """Stop the sound, then inference."""
         self.device.stop()
         self.stream.stop()
+        self.plugins.close()
         if self.deck is not None:
             self.deck.close()
 

@@ -92,7 +92,8 @@ class ControlState:
 
     The engine is given nothing at construction: start it with `mix`. `clock` returns seconds since 1970;
     `attends` are the layers and latent sources of the separator's attention, `models` the separators to choose from, `outputs` what
-    each output pair has at the start. All methods may be called from any thread. Raises HostError for stems that OSC
+    each output pair has at the start, `inserts` whether there are slots for plugins.
+    All methods may be called from any thread. Raises HostError for stems that OSC
     cannot address, and for outputs that cannot be.
     """
 
@@ -104,10 +105,11 @@ class ControlState:
         attends: tuple[int, int] | None = None,
         models: Sequence[str] = (),
         outputs: Sequence[str] = (),
+        inserts: bool = False,
     ) -> None:
         self.stems = tuple(stems)
         self.link = link
-        self.controls = controls_for(stems, attends, models, outputs)
+        self.controls = controls_for(stems, attends, models, outputs, inserts)
         self.late = 0
         # Where what has no time of its own may have to wait for a beat.
         self.quantiser: Quantiser | None = None

@@ -27,6 +27,9 @@ from realtime.work import WorkCounts
 # The longest overlap-add tail of a chain that may take over, in samples.
 _ROOM = 8192
 
+# How often plugins are waited for where another chain takes over, a look each.
+_UNSETTLED = 50
+
 
 class Feed:
     """Input of `bridge` as a chain wants it: a quantum at a time, finite, in as many channels as its engine has.
@@ -101,6 +104,8 @@ class Stream:
         self._seam: Seam | None = None
         self._tapped = 0
         self._blend: tuple[int, np.ndarray, np.ndarray] | None = None
+        # How often a chain that is to go has been asked for a tail that its plugins have finished.
+        self._unsettled = 0
         self._install(chain, latency, 0)
         engine = chain.engine
         capacity = capacity_for(SEEN, max(rate, engine.rate), engine.step)
@@ -228,10 +233,20 @@ class Stream:
         if following.latency.inside > bridge.latency:
             bridge.change_latency(following.latency.inside)
             return
+        if bridge.published == self.chain.base + self.engine.start + self.engine.step and self.engine.rack is not None:
+            # What fades out under the other is what plugins have made of it, once they have.
+            if not self.chain.settle() and self._unsettled < _UNSETTLED:
+                self._unsettled += 1
+                return
+            if isinstance(self.chain, Native):
+                self._publish(self.chain.behind())
+        self._unsettled = 0
         # Two separators differ: the one fades out on its overlap-add tail, under which the other comes in.
         self._blend, self._own_from = bridge.tail(), bridge.published
         engine = following.chain.engine
         engine.follow(self.engine)
+        if engine.rack is not None:
+            engine.rack.take_over()
         alike = (self.engine.run, self.engine.names, self.engine.channels) == (engine.run, engine.names, engine.channels)
         self._seam = Seam(self._tapped, self.engine, alike)
         bridge.shape(following.chain.rise, following.chain.tail_weights)

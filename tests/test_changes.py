@@ -65,6 +65,7 @@ class Changeable:
 
     def __init__(self, session: Session) -> None:
         self.started, self.stream, self.device = session.started, session.stream, session.device
+        self.plugins = session.plugins
 
     def change(self, wish: Wish) -> Started:
         if wish.separator is not None:

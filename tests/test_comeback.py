@@ -22,6 +22,7 @@ from realtime.deck.orders import Order
 from realtime.devices.pulse import LOOKS, WINDOW, Pulse
 from realtime.errors import DeviceError, HostError
 from realtime.grants import Grants
+from realtime.inserts.plugins import Plugins
 from realtime.latency import Latency
 from realtime.mix import Mix
 from realtime.plan import Plan, Started, Wish
@@ -133,6 +134,7 @@ class FakeSession:
     taps, recording = SimpleNamespace(layout=SimpleNamespace(size=0)), None
 
     def __init__(self, plan: Plan) -> None:
+        self.plugins = Plugins()
         self.plan, self.stream = plan, self
         FakeSession.made.append(plan)
 

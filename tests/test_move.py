@@ -26,6 +26,7 @@ from realtime.mix import Mix
 from realtime.move import Ask, Go, Move, Moved, Release, Retake, Standing
 from realtime.plan import Plan, Started
 from realtime.remote import PLAYING, Ended, RemoteEngine, _Shared
+from realtime.state import Message
 
 HEADSET = replace(STARTED, device="headset")
 STANDING = replace(PLAN, latency="low", begin=3.0)
@@ -228,7 +229,7 @@ def test_the_addresses_ask_for_moves_and_refuse_what_is_none():
         Move(source="demo"), Move(device=("card", "card")), Move(device=("mic", "box")), Move(device=(None, None)),
     ]
     with pytest.raises(Refused, match="one of input, demo, deck"):
-        choice.change("/source", "/etc/passwd")
+        choice.check(Message("/source", ("/etc/passwd",)), ())
     choice.change("/device/look", None)
     until(lambda: told)
     assert told == [("/device/list", "[]")]
