@@ -318,6 +318,13 @@ def test_without_the_library_the_tempo_stays_1_and_says_so(deck, monkeypatch):
     stretcher._library.cache_clear()
 
 
+def test_whatever_fails_in_the_tempo_is_told_and_the_tempo_is_1(deck, monkeypatch):
+    monkeypatch.setattr(Renderer, "step", lambda renderer: {}["nothing"])
+    deck.order(Order("/deck/tempo", (0.8,)))
+    assert "the deck's tempo failed" in deck.said.get(timeout=10)
+    wait_for(lambda: deck.news().tempo == 1)
+
+
 # In a run.
 
 
