@@ -34,6 +34,8 @@ class DeviceChoice:
             raise Refused(address, f"/source takes one of {', '.join(SOURCES)}, not {shown(values[0])}; nothing was changed")
         if address == "/device/select" and any(len(str(name)) > _LONGEST_NAME for name in values):
             raise Refused(address, "no device has so long a name; nothing was changed")
+        if address != "/device/look" and any(other.address in ("/source", "/device/select") for other in before):
+            raise Refused(address, "a run goes to one device or source at a time; nothing was changed")
 
     def change(self, address: str, value: Value | tuple[Value | None, ...] | None) -> None:
         """Carry out one of ADDRESSES, which `check` let pass. Raises Refused where the run is being moved already."""

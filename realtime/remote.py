@@ -141,6 +141,12 @@ def _serve(plan: Plan, pipe, name: str, comeback: bool = False, successor: bool 
     pipe.send(session.started)
     stop = threading.Event()
     changes = Changes(session, plan.automatic)
+    if isinstance(answer, Go):
+        # What was changed of the other run while this one made itself ready.
+        changes.automatic = answer.plan.automatic
+        wish = replace(Wish.since(plan, answer.plan), inserts=session.plugins.stale)
+        if wish != Wish():
+            changes.ask(wish)
     # Answers to control go by the one thread that sends.
     answers: queue.SimpleQueue[Standing] = queue.SimpleQueue()
 
@@ -172,7 +178,9 @@ def _serve(plan: Plan, pipe, name: str, comeback: bool = False, successor: bool 
                         session.stream.submit(mix, at)
         except (EOFError, OSError):
             pass  # control is gone, and with it whoever could still stop the sound
-        stop.set()
+        finally:
+            # Nor does what heard nothing any more play on.
+            stop.set()
 
     threading.Thread(target=receive, name="mixes", daemon=True).start()
     told: DeckNews | None = None
@@ -202,7 +210,8 @@ def _serve(plan: Plan, pipe, name: str, comeback: bool = False, successor: bool 
                 pipe.send(shown := seen)
                 glance = time.monotonic() + _GLANCE
     if (lost := session.lost) is not None and not stop.is_set():
-        # Nothing is closed, because that may hang.
+        # Nothing of the device is closed, because that may hang.
+        session.plugins.close()
         pipe.send(Lost(lost, standing()))
         return
     failure = session.failure
