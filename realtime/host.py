@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from realtime.changes import Notice
 from realtime.control import Refused, Value
-from realtime.deck.orders import DeckNews, Order, Peaks
+from realtime.deck.orders import NO_DECK, DeckNews, Order, Peaks
 from realtime.deck.preparer import ADDRESSES as HQ
 from realtime.deck.preparer import HighQuality, Preparer
 from realtime.demo import SHOW
@@ -238,6 +238,8 @@ class Host:
             if not self._link.deck and self._deck_told:
                 self.state.set_info("/deck/state", "off")
                 self.state.set_info("/deck/play", 0)
+                if self.preparer is not None:
+                    self.preparer.hear(NO_DECK)
             self._deck_told = {}
             return
         if isinstance(news, DeviceState):

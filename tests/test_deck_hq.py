@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,15 +21,16 @@ from realtime.deck import preparation as preparation_module
 from realtime.deck.best import best_separator
 from realtime.deck.cache import OVERLAP, SEGMENT, Cache, Entry
 from realtime.deck.deck import Deck
-from realtime.deck.orders import Order, Setup
-from realtime.deck.preparation import PLACES, Changed, Job, Preparation
-from realtime.deck.preparer import HighQuality
+from realtime.deck.orders import NO_DECK, Order, Setup
+from realtime.deck.preparation import PLACES, Changed, Job, Preparation, Progress
+from realtime.deck.preparer import HighQuality, Preparer
 from realtime.deck.shelf import Shelf
 from realtime.engine import Engine
 from realtime.errors import HostError
 from realtime.host import Host, OscAddress
 from realtime.mix import Mix
 from realtime.offline import separate_array
+from realtime.outputs import routes_for
 from realtime.plan import Plan
 from realtime.separator import Separator
 from realtime.stemring import MARK, StemRing
@@ -470,6 +472,81 @@ def test_a_separator_that_looks_ahead_is_not_late_by_way_of_the_deck(tmp_path, o
     assert late < 1024 and stream.latency.lookahead == 0
     # "now" is the mixture itself.
     assert residual_db(heard[late:], song[: len(heard) - late]) < -100
+
+
+def test_at_tempo_0_8_prepared_stems_stay_in_phase_with_the_mixture_on_the_deck(on_deck, tmp_path, cache, path, four_stems):
+    pytest.importorskip("bungee_python", reason="the deck's tempo needs the extra `tempo`")
+    # Stems that have nothing in common but that they add up to the song.
+    parts = [noise(LENGTH, seed=seed) * (seed + 1) / 4 for seed in range(4)]
+    soundfile.write(path, sum(parts), RATE, subtype="FLOAT")
+    entry = cache.entry("song", "by hand", "safe", RATE, 2, STEMS, {})
+    sound = np.concatenate(parts, axis=1)
+    for index in range(2):
+        rows = sound[index * SEGMENT :][: SEGMENT + OVERLAP]
+        entry.write(index, rows, np.zeros((1, 4), np.uint8), RATE)
+    deck, _ = on_deck()
+    outs = (*STEMS, "remainder", "dry")
+    mix = Mix((1.0,) * 4, remainder=1.0, routes=routes_for(STEMS, outs))
+    loaded = Separator.load(four_stems)
+    stream = open_stream(loaded, MODES["low"], mix, block=256, reserve=256, prepared=True, pairs=len(outs))
+    deck.ring = stream.stems
+    give(deck, entry, 0, 1)
+    deck.order(Order("/deck/tempo", (0.8,)))
+    wait_for(lambda: deck.news().tempo == 0.8)
+    played(deck, stream, 60 * 256)
+    assert deck.head.voice is not None and deck.head.voice.speed == pytest.approx(0.8, abs=0.01)
+    pairs = played(deck, stream, 200 * 256).reshape(-1, len(outs), 2)
+    stems, remainder, dry = pairs[:, :4], pairs[:, 4], pairs[:, 5]
+    assert deck.head.starved == 0
+    # Whatever was separated, that holds; that nothing remains holds only where stems and mixture are in phase.
+    assert np.abs(stems.sum(1) + remainder - dry).max() < 1e-5
+    assert residual_db(stems.sum(1), dry) < -80
+    # And each is itself: unlike the others, at its own level.
+    powers = np.square(stems, dtype=np.float64).mean((0, 2))
+    assert np.sqrt(powers / powers[0]) == pytest.approx([1, 2, 3, 4], rel=0.05)
+    flat = stems.transpose(1, 0, 2).reshape(4, -1)
+    assert np.abs(np.corrcoef(flat) - np.eye(4)).max() < 0.05
+
+
+# What follows the deck.
+
+
+class Told:
+    """A preparer without a process: what it sends there, what it orders of the deck, and what it is told."""
+
+    def __init__(self, monkeypatch) -> None:
+        self.sent, self.orders = [], []
+        monkeypatch.setattr(Preparer, "_start", lambda preparer: None)
+        monkeypatch.setattr(Preparer, "_send", lambda preparer, message: self.sent.append(message))
+        self.preparer = Preparer(HighQuality(), Path("own.onnx"), STEMS, 2, self.orders.append, lambda *told: None, print)
+        self.news = replace(NO_DECK, path="song.wav", contents="1:2:3:4", rate=RATE)
+
+    def hear(self, event) -> None:
+        self.preparer._events.put(event)
+        wait_for(self.preparer._events.empty)
+
+    def jobs(self) -> list[Job | None]:
+        """Return what was asked for, once the preparer has ended."""
+        self.preparer.close()
+        return [each for each in self.sent if each is None or isinstance(each, Job)]
+
+
+def test_a_deck_that_goes_on_at_another_rate_has_its_file_prepared_anew(monkeypatch):
+    told = Told(monkeypatch)
+    done = Progress("ready", 1.0, 0.0, told.news.contents, "/at-44100", b"", RATE)
+    for event in (told.news, (None, done), replace(told.news, rate=48000), (None, done)):
+        told.hear(event)
+    told.hear((None, replace(done, folder="/at-48000", rate=48000)))
+    assert [job.rate for job in told.jobs()] == [RATE, 48000]
+    # What comes late of the other is not for this one.
+    assert [order.values[1] for order in told.orders] == ["/at-44100", "/at-48000"]
+
+
+def test_where_the_run_has_no_deck_any_more_nothing_is_prepared(monkeypatch):
+    told = Told(monkeypatch)
+    for event in (told.news, NO_DECK):
+        told.preparer.hear(event)
+    assert told.jobs()[1:] == [None] and told.jobs()[0].path == "song.wav"
 
 
 # The process.
