@@ -114,7 +114,7 @@ def _serve(plan: Plan, pipe, name: str, comeback: bool = False, successor: bool 
     try:
         if comeback:
             plan = _await(plan, pipe)
-        session = Session(plan)
+        session = _session(plan, comeback)
         layout = session.stream.taps.layout
         segment = Segment.create(name, layout.size)
         session.stream.use(Taps(layout, segment.buf))
@@ -217,6 +217,20 @@ def _serve(plan: Plan, pipe, name: str, comeback: bool = False, successor: bool 
     failure = session.failure
     session.stop()
     pipe.send(Ended(failure=failure))
+
+
+def _session(plan: Plan, comeback: bool) -> Session:
+    """Return the session of `plan`; where a device comes back and the deck's file does not, with an empty deck."""
+    try:
+        return Session(plan)
+    except DeviceError:
+        raise
+    except HostError as problem:
+        if not comeback or plan.deck is None or plan.deck.path is None:
+            raise
+        session = Session(replace(plan, deck=replace(plan.deck, path=None)))
+        session.deck.said.put(f"{str(problem).rstrip('.')}. The deck is empty now.")
+        return session
 
 
 def _await(plan: Plan, pipe) -> Plan:
