@@ -171,7 +171,10 @@ class Host:
         link.serve(ADDRESSES, self.gestures.ask, self.gestures.check)
         self.recorder = Recorder(self.state, lambda: None if link.engine is None else link.engine.taps)
         link.serve(RECORDING, self.recorder.change, self.recorder.check)
-        self._devices = DeviceChoice(lambda move: link.engine is not None and link.engine.move(move), self.state.set_info)
+        self._devices = DeviceChoice(
+            lambda move: link.engine is not None and link.engine.move(move), self.state.set_info,
+            free=lambda: link.engine is not None and not link.engine.moving,
+        )
         link.serve(DEVICES, self._devices.change, self._devices.check)
         # Before the port: what is wrong with the map or the package ends the start.
         midi_map = read_map(midi.map or default_path(), self.state.controls, midi.map is not None) if midi.names else None

@@ -414,6 +414,11 @@ class RemoteEngine:
         threading.Thread(target=self._move, args=(move,), name="move", daemon=True).start()
         return True
 
+    @property
+    def moving(self) -> bool:
+        """Whether a move is under way."""
+        return self._moving.locked()
+
     def position(self, wall: float) -> int | None:
         """Return which input sample stands at wall-clock time `wall`; None while no sound runs."""
         return self._life.view.position(wall) if self._playing.is_set() else None

@@ -127,6 +127,17 @@ def test_what_is_prepared_is_heard_on_the_sample_and_the_network_where_it_is_not
     assert np.array_equal(heard[first:last], network[first:last])
 
 
+def test_a_live_separator_that_looks_ahead_gives_way_to_prepared_stems_on_the_sample_too(tmp_path):
+    separator, audio = Separator.load(write_smear(tmp_path / "ahead.onnx", 4, 9)), noise(60000)
+    mode = separator.metadata.modes["low"]
+    engine = Engine(separator, mode, 2, "stems", Mix((1.0, 0.5)), prepared=True)
+    assert engine.lookahead == 9 * mode.hop and engine.step == 4 * mode.hop
+    heard = heard_from(engine, beside(audio, SHARES[:2], unready=[(30000, 60000)]))
+    assert residual_db(heard[:29500], (SHARES[0] + 0.5 * SHARES[1]) * audio[:29500]) < -120
+    network = Engine(separator, mode, 2, "stems", Mix((1.0, 0.5)))
+    assert np.array_equal(heard[30000:], heard_from(network, audio)[30000:])
+
+
 def test_it_goes_over_and_back_without_a_click(four_stems):
     separator = Separator.load(four_stems)
     rows = np.arange(80000)[:, None] / RATE

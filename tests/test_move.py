@@ -265,6 +265,8 @@ def test_the_addresses_ask_for_moves_and_refuse_what_is_none():
     with pytest.raises(Refused, match="at a time"):
         choice.check(Message("/device/select", ("card", None)), (Message("/source", ("demo",)),))
     with pytest.raises(Refused, match="is being opened"):
+        DeviceChoice(lambda move: True, print, free=lambda: False).check(Message("/source", ("demo",)), ())
+    with pytest.raises(Refused, match="is being opened"):
         DeviceChoice(lambda move: False, print).change("/source", "demo")
 
 
