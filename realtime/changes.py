@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import queue
 import threading
 import time
@@ -11,6 +12,8 @@ from realtime.errors import HostError
 from realtime.governor import WITHIN, Governor
 from realtime.plan import Started, Wish
 from realtime.session import Session
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -71,11 +74,15 @@ class Changes:
             try:
                 started = self.session.change(wish)
             except HostError as problem:
-                self.session.plugins.give_up(str(problem))
+                if wish.inserts:
+                    self.session.plugins.give_up(str(problem))
                 self.told.put(Notice(f"{problem}; {self.session.started.latency_mode} goes on."))
                 if why is not None:
                     # What is in the way of one step is in the way of the next.
                     self._governor = None
+            except Exception as fault:  # noqa: BLE001 - this thread carries out the next wish
+                _log.exception("a change failed")
+                self.told.put(Notice(f"a change failed ({fault!r}); {self.session.started.latency_mode} goes on."))
             else:
                 self.told.put(started)
                 for text in ([f"{why}."] if why else []) + list(started.notices):

@@ -13,18 +13,23 @@ from realtime.state import Message
 
 ADDRESSES = ("/device/select", "/device/look", "/source")
 _LONGEST_NAME = 300
+_BUSY = "another device or source is being opened; nothing was changed"
 
 
 class DeviceChoice:
-    """Carries out ADDRESSES: `move` has the run go on elsewhere and returns whether it can now.
+    """Carries out ADDRESSES: `move` has the run go on elsewhere and returns whether it can now, which `free` says beforehand.
 
     `tell` is called with an address and its value; what is to be looked for is looked for on a thread of its own.
     """
 
     def __init__(
-        self, move: Callable[[Move], bool], tell: Callable[[str, Value], object], look: Callable[[], str] = look
+        self,
+        move: Callable[[Move], bool],
+        tell: Callable[[str, Value], object],
+        look: Callable[[], str] = look,
+        free: Callable[[], bool] = lambda: True,
     ) -> None:
-        self._move, self._tell, self._look = move, tell, look
+        self._move, self._tell, self._look, self._free = move, tell, look, free
         self._looking = threading.Lock()
 
     def check(self, message: Message, before: Sequence[Message]) -> None:
@@ -34,6 +39,10 @@ class DeviceChoice:
             raise Refused(address, f"/source takes one of {', '.join(SOURCES)}, not {shown(values[0])}; nothing was changed")
         if address == "/device/select" and any(len(str(name)) > _LONGEST_NAME for name in values):
             raise Refused(address, "no device has so long a name; nothing was changed")
+        if address != "/device/look" and any(other.address in ("/source", "/device/select") for other in before):
+            raise Refused(address, "a run goes to one device or source at a time; nothing was changed")
+        if address != "/device/look" and not self._free():
+            raise Refused(address, _BUSY)
 
     def change(self, address: str, value: Value | tuple[Value | None, ...] | None) -> None:
         """Carry out one of ADDRESSES, which `check` let pass. Raises Refused where the run is being moved already."""
@@ -46,7 +55,7 @@ class DeviceChoice:
             source, sink = value if isinstance(value, tuple) else (value, None)
             wanted = Move(device=(source or None, sink or source or None))
         if not self._move(wanted):
-            raise Refused(address, "another device or source is being opened; nothing was changed")
+            raise Refused(address, _BUSY)
 
     def _begin_look(self) -> None:
         # Who asks while one looks gets what it finds.

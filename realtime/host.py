@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from realtime.changes import Notice
 from realtime.control import Refused, Value
-from realtime.deck.orders import DeckNews, Order, Peaks
+from realtime.deck.orders import NO_DECK, DeckNews, Order, Peaks
 from realtime.deck.preparer import ADDRESSES as HQ
 from realtime.deck.preparer import HighQuality, Preparer
 from realtime.demo import SHOW
@@ -171,7 +171,10 @@ class Host:
         link.serve(ADDRESSES, self.gestures.ask, self.gestures.check)
         self.recorder = Recorder(self.state, lambda: None if link.engine is None else link.engine.taps)
         link.serve(RECORDING, self.recorder.change, self.recorder.check)
-        self._devices = DeviceChoice(lambda move: link.engine is not None and link.engine.move(move), self.state.set_info)
+        self._devices = DeviceChoice(
+            lambda move: link.engine is not None and link.engine.move(move), self.state.set_info,
+            free=lambda: link.engine is not None and not link.engine.moving,
+        )
         link.serve(DEVICES, self._devices.change, self._devices.check)
         # Before the port: what is wrong with the map or the package ends the start.
         midi_map = read_map(midi.map or default_path(), self.state.controls, midi.map is not None) if midi.names else None
@@ -238,6 +241,8 @@ class Host:
             if not self._link.deck and self._deck_told:
                 self.state.set_info("/deck/state", "off")
                 self.state.set_info("/deck/play", 0)
+                if self.preparer is not None:
+                    self.preparer.hear(NO_DECK)
             self._deck_told = {}
             return
         if isinstance(news, DeviceState):

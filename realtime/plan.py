@@ -80,6 +80,15 @@ class Wish:
     # Whether the inserts that were ordered are to run.
     inserts: bool = False
 
+    @staticmethod
+    def since(before: Plan, now: Plan) -> Wish:
+        """Return what has a run of `before` run like one of `now`."""
+        return Wish(
+            separator=now.separator if now.separator != before.separator else None,
+            mode=now.latency if now.latency != before.latency else None,
+            run=now.run if now.run != before.run else None,
+        )
+
 
 @dataclass(frozen=True)
 class Started:

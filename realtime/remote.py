@@ -114,7 +114,7 @@ def _serve(plan: Plan, pipe, name: str, comeback: bool = False, successor: bool 
     try:
         if comeback:
             plan = _await(plan, pipe)
-        session = Session(plan)
+        session = _session(plan, comeback)
         layout = session.stream.taps.layout
         segment = Segment.create(name, layout.size)
         session.stream.use(Taps(layout, segment.buf))
@@ -141,6 +141,12 @@ def _serve(plan: Plan, pipe, name: str, comeback: bool = False, successor: bool 
     pipe.send(session.started)
     stop = threading.Event()
     changes = Changes(session, plan.automatic)
+    if isinstance(answer, Go):
+        # What was changed of the other run while this one made itself ready.
+        changes.automatic = answer.plan.automatic
+        wish = replace(Wish.since(plan, answer.plan), inserts=session.plugins.stale)
+        if wish != Wish():
+            changes.ask(wish)
     # Answers to control go by the one thread that sends.
     answers: queue.SimpleQueue[Standing] = queue.SimpleQueue()
 
@@ -172,7 +178,9 @@ def _serve(plan: Plan, pipe, name: str, comeback: bool = False, successor: bool 
                         session.stream.submit(mix, at)
         except (EOFError, OSError):
             pass  # control is gone, and with it whoever could still stop the sound
-        stop.set()
+        finally:
+            # Nor does what heard nothing any more play on.
+            stop.set()
 
     threading.Thread(target=receive, name="mixes", daemon=True).start()
     told: DeckNews | None = None
@@ -202,12 +210,27 @@ def _serve(plan: Plan, pipe, name: str, comeback: bool = False, successor: bool 
                 pipe.send(shown := seen)
                 glance = time.monotonic() + _GLANCE
     if (lost := session.lost) is not None and not stop.is_set():
-        # Nothing is closed, because that may hang.
+        # Nothing of the device is closed, because that may hang.
+        session.plugins.close()
         pipe.send(Lost(lost, standing()))
         return
     failure = session.failure
     session.stop()
     pipe.send(Ended(failure=failure))
+
+
+def _session(plan: Plan, comeback: bool) -> Session:
+    """Return the session of `plan`; where a device comes back and the deck's file does not, with an empty deck."""
+    try:
+        return Session(plan)
+    except DeviceError:
+        raise
+    except HostError as problem:
+        if not comeback or plan.deck is None or plan.deck.path is None:
+            raise
+        session = Session(replace(plan, deck=replace(plan.deck, path=None)))
+        session.deck.said.put(f"{str(problem).rstrip('.')}. The deck is empty now.")
+        return session
 
 
 def _await(plan: Plan, pipe) -> Plan:
@@ -390,6 +413,11 @@ class RemoteEngine:
             return False
         threading.Thread(target=self._move, args=(move,), name="move", daemon=True).start()
         return True
+
+    @property
+    def moving(self) -> bool:
+        """Whether a move is under way."""
+        return self._moving.locked()
 
     def position(self, wall: float) -> int | None:
         """Return which input sample stands at wall-clock time `wall`; None while no sound runs."""

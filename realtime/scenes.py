@@ -117,13 +117,20 @@ class Scenes:
             for key, address in RUNS.items():
                 if key in scene.run and scene.run[key] != str(self._plan.separator):
                     messages.append(Message(address, (scene.run[key],)))
+        # A plugin goes before what is turned on it, and what cannot be had leaves nothing to turn.
+        messages.sort(key=lambda message: not message.address.endswith("/plugin"))
+        missing: tuple[str, ...] = ()
         for address, values in messages:
+            if address.startswith(missing):
+                continue
             try:
                 # What a plugin that comes in begins with is not what the one before had.
                 if state.value(address) != values or address.startswith("/insert/"):
                     state.set(address, *values)
             except HostError as problem:
                 problems.append(f"{scene.title}, {str(problem).removesuffix('; nothing was changed')}; it is left out")
+                if address.endswith("/plugin"):
+                    missing += (address.removesuffix("plugin"),)
         return tuple(problems)
 
     def close(self) -> None:

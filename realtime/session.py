@@ -18,7 +18,6 @@ from realtime import providers
 from realtime.chain import chain_for
 from realtime.choice import Choice
 from realtime.deck.deck import Deck
-from realtime.deck.orders import Order
 from realtime.demo import demo_song
 from realtime.devices.file import FileSource, endless, reader
 from realtime.devices.null import NullDevice
@@ -335,6 +334,9 @@ class Session:
                 plugins.close(keepers)
             raise
         self.plugins.take_over(keepers, engine.rack)
+        if plan.lockstep and engine.rack is not None:
+            # What took over was given only as long as a clock gives.
+            engine.rack.wait_for(math.inf)
         self.separator = separator
         self.plan = replace(plan, separator=separator.path, latency=name, run=run)
         choices = [
@@ -424,9 +426,14 @@ class Session:
         self._changing = False
 
     def go_on_from(self, plan: Plan) -> None:
-        """Leave out, before the start, what a run of `plan` has played meanwhile of the same source."""
+        """Leave out, before the start, what a run of `plan` has played meanwhile of the same source.
+
+        What has been turned there meanwhile is turned here as well.
+        """
+        self.plugins.follow(self.plan.inserts, plan.inserts)
         if self.deck is not None and plan.deck is not None and plan.deck.path is not None:
-            self.deck.order(Order("/deck/seek", (plan.deck.at,)))
+            for order in plan.deck.orders_since(self.plan.deck):
+                self.deck.order(order)
         elif self._frames is not None and plan.begin > self.plan.begin > 0:
             self._leave_out(self._read, round((plan.begin - self.plan.begin) * self.device.rate))
 

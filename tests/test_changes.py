@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -72,6 +73,23 @@ class Changeable:
             Separator.load(wish.separator)
         self.started = replace(self.started, latency_mode=wish.mode or self.started.latency_mode)
         return self.started
+
+
+def test_a_change_that_fails_in_a_way_not_foreseen_is_told_and_the_next_is_carried_out():
+    asked: list[Wish] = []
+    started = SimpleNamespace(choices=(), latency_mode="low", notices=())
+
+    def change(wish: Wish) -> SimpleNamespace:
+        asked.append(wish)
+        if wish.mode == "broken":
+            raise RuntimeError("out of order")
+        return started
+
+    changes = Changes(SimpleNamespace(started=started, change=change, plugins=None), automatic=False)
+    changes.ask(Wish(mode="broken"))
+    assert "out of order" in changes.told.get(timeout=10).text
+    changes.ask(Wish(mode="safe"))
+    assert changes.told.get(timeout=10) is started and changes._open in (0, 1)
 
 
 @pytest.fixture

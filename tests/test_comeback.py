@@ -18,7 +18,7 @@ from realtime import comeback, remote
 from realtime import session as session_module
 from realtime.changes import Changes, Notice
 from realtime.comeback import POLL, await_device, find_device
-from realtime.deck.orders import Order
+from realtime.deck.orders import Order, Setup
 from realtime.devices.pulse import LOOKS, WINDOW, Pulse
 from realtime.errors import DeviceError, HostError
 from realtime.grants import Grants
@@ -444,3 +444,12 @@ def test_a_file_goes_on_where_it_was_and_the_work_is_not_measured_again(identity
     assert session.started.work_ms == (0.5, 1.5)
     assert session.stream.engine.ends_at == 20000 - 8820
     assert np.array_equal(session._read(100), audio[8820:8920])
+
+
+def test_a_deck_whose_file_went_with_the_device_comes_back_empty(identity, tmp_path):
+    plan = Plan(identity, Mix((1.0,)), device="null", deck=Setup(str(tmp_path / "gone.wav"), tempo=1.0), realtime=False)
+    with pytest.raises(HostError, match="gone.wav|no file"):
+        remote._session(plan, comeback=False)
+    session = remote._session(plan, comeback=True)
+    session.deck.close()
+    assert session.deck.news().state == "empty" and session.deck.said.get(timeout=10).endswith(". The deck is empty now.")

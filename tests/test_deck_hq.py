@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,15 +21,16 @@ from realtime.deck import preparation as preparation_module
 from realtime.deck.best import best_separator
 from realtime.deck.cache import OVERLAP, SEGMENT, Cache, Entry
 from realtime.deck.deck import Deck
-from realtime.deck.orders import Order, Setup
-from realtime.deck.preparation import PLACES, Changed, Job, Preparation
-from realtime.deck.preparer import HighQuality
+from realtime.deck.orders import NO_DECK, Order, Setup
+from realtime.deck.preparation import PLACES, Changed, Job, Preparation, Progress
+from realtime.deck.preparer import HighQuality, Preparer
 from realtime.deck.shelf import Shelf
 from realtime.engine import Engine
 from realtime.errors import HostError
 from realtime.host import Host, OscAddress
 from realtime.mix import Mix
 from realtime.offline import separate_array
+from realtime.outputs import routes_for
 from realtime.plan import Plan
 from realtime.separator import Separator
 from realtime.stemring import MARK, StemRing
@@ -123,6 +125,17 @@ def test_what_is_prepared_is_heard_on_the_sample_and_the_network_where_it_is_not
         assert residual_db(heard[ready], expected[ready]) < -120
     # Until the first sample without stems, and from the last one on, all is the network's, whose state is as if nothing had been.
     assert np.array_equal(heard[first:last], network[first:last])
+
+
+def test_a_live_separator_that_looks_ahead_gives_way_to_prepared_stems_on_the_sample_too(tmp_path):
+    separator, audio = Separator.load(write_smear(tmp_path / "ahead.onnx", 4, 9)), noise(60000)
+    mode = separator.metadata.modes["low"]
+    engine = Engine(separator, mode, 2, "stems", Mix((1.0, 0.5)), prepared=True)
+    assert engine.lookahead == 9 * mode.hop and engine.step == 4 * mode.hop
+    heard = heard_from(engine, beside(audio, SHARES[:2], unready=[(30000, 60000)]))
+    assert residual_db(heard[:29500], (SHARES[0] + 0.5 * SHARES[1]) * audio[:29500]) < -120
+    network = Engine(separator, mode, 2, "stems", Mix((1.0, 0.5)))
+    assert np.array_equal(heard[30000:], heard_from(network, audio)[30000:])
 
 
 def test_it_goes_over_and_back_without_a_click(four_stems):
@@ -472,6 +485,81 @@ def test_a_separator_that_looks_ahead_is_not_late_by_way_of_the_deck(tmp_path, o
     assert residual_db(heard[late:], song[: len(heard) - late]) < -100
 
 
+def test_at_tempo_0_8_prepared_stems_stay_in_phase_with_the_mixture_on_the_deck(on_deck, tmp_path, cache, path, four_stems):
+    pytest.importorskip("bungee_python", reason="the deck's tempo needs the extra `tempo`")
+    # Stems that have nothing in common but that they add up to the song.
+    parts = [noise(LENGTH, seed=seed) * (seed + 1) / 4 for seed in range(4)]
+    soundfile.write(path, sum(parts), RATE, subtype="FLOAT")
+    entry = cache.entry("song", "by hand", "safe", RATE, 2, STEMS, {})
+    sound = np.concatenate(parts, axis=1)
+    for index in range(2):
+        rows = sound[index * SEGMENT :][: SEGMENT + OVERLAP]
+        entry.write(index, rows, np.zeros((1, 4), np.uint8), RATE)
+    deck, _ = on_deck()
+    outs = (*STEMS, "remainder", "dry")
+    mix = Mix((1.0,) * 4, remainder=1.0, routes=routes_for(STEMS, outs))
+    loaded = Separator.load(four_stems)
+    stream = open_stream(loaded, MODES["low"], mix, block=256, reserve=256, prepared=True, pairs=len(outs))
+    deck.ring = stream.stems
+    give(deck, entry, 0, 1)
+    deck.order(Order("/deck/tempo", (0.8,)))
+    wait_for(lambda: deck.news().tempo == 0.8)
+    played(deck, stream, 60 * 256)
+    assert deck.head.voice is not None and deck.head.voice.speed == pytest.approx(0.8, abs=0.01)
+    pairs = played(deck, stream, 200 * 256).reshape(-1, len(outs), 2)
+    stems, remainder, dry = pairs[:, :4], pairs[:, 4], pairs[:, 5]
+    assert deck.head.starved == 0
+    # Whatever was separated, that holds; that nothing remains holds only where stems and mixture are in phase.
+    assert np.abs(stems.sum(1) + remainder - dry).max() < 1e-5
+    assert residual_db(stems.sum(1), dry) < -80
+    # And each is itself: unlike the others, at its own level.
+    powers = np.square(stems, dtype=np.float64).mean((0, 2))
+    assert np.sqrt(powers / powers[0]) == pytest.approx([1, 2, 3, 4], rel=0.05)
+    flat = stems.transpose(1, 0, 2).reshape(4, -1)
+    assert np.abs(np.corrcoef(flat) - np.eye(4)).max() < 0.05
+
+
+# What follows the deck.
+
+
+class Told:
+    """A preparer without a process: what it sends there, what it orders of the deck, and what it is told."""
+
+    def __init__(self, monkeypatch) -> None:
+        self.sent, self.orders = [], []
+        monkeypatch.setattr(Preparer, "_start", lambda preparer: None)
+        monkeypatch.setattr(Preparer, "_send", lambda preparer, message: self.sent.append(message))
+        self.preparer = Preparer(HighQuality(), Path("own.onnx"), STEMS, 2, self.orders.append, lambda *told: None, print)
+        self.news = replace(NO_DECK, path="song.wav", contents="1:2:3:4", rate=RATE)
+
+    def hear(self, event) -> None:
+        self.preparer._events.put(event)
+        wait_for(self.preparer._events.empty)
+
+    def jobs(self) -> list[Job | None]:
+        """Return what was asked for, once the preparer has ended."""
+        self.preparer.close()
+        return [each for each in self.sent if each is None or isinstance(each, Job)]
+
+
+def test_a_deck_that_goes_on_at_another_rate_has_its_file_prepared_anew(monkeypatch):
+    told = Told(monkeypatch)
+    done = Progress("ready", 1.0, 0.0, told.news.contents, "/at-44100", b"", RATE)
+    for event in (told.news, (None, done), replace(told.news, rate=48000), (None, done)):
+        told.hear(event)
+    told.hear((None, replace(done, folder="/at-48000", rate=48000)))
+    assert [job.rate for job in told.jobs()] == [RATE, 48000]
+    # What comes late of the other is not for this one.
+    assert [order.values[1] for order in told.orders] == ["/at-44100", "/at-48000"]
+
+
+def test_where_the_run_has_no_deck_any_more_nothing_is_prepared(monkeypatch):
+    told = Told(monkeypatch)
+    for event in (told.news, NO_DECK):
+        told.preparer.hear(event)
+    assert told.jobs()[1:] == [None] and told.jobs()[0].path == "song.wav"
+
+
 # The process.
 
 
@@ -487,8 +575,15 @@ def test_a_host_plays_from_the_pass_and_plays_on_when_it_is_killed(path, tmp_pat
         assert len(read("/deck/activity")[0]) == 4 * PLACES and host.engine.pid != host.preparer.pid
         if hasattr(os, "getpriority"):
             assert os.getpriority(os.PRIO_PROCESS, host.preparer.pid) == 19
-        os.kill(host.preparer.pid, signal.SIGKILL if hasattr(signal, "SIGKILL") else signal.SIGTERM)
+        if hasattr(signal, "SIGKILL"):
+            # What ends the whole group leaves its end to the host; only the other ends it.
+            os.kill(host.preparer.pid, signal.SIGTERM)
+            time.sleep(0.3)
+            os.kill(host.preparer.pid, signal.SIGKILL)
+        else:
+            os.kill(host.preparer.pid, signal.SIGTERM)
         wait_for(lambda: "ended unexpectedly" in read("/notice")[0])
+        assert not hasattr(signal, "SIGKILL") or "exit code -9" in read("/notice")[0]
         at = host.engine.telemetry().position
         wait_for(lambda: host.engine.telemetry().position > at + RATE // 4)
         assert host.preparer._news.stems and read("/deck/hq/state")[0].startswith("stopped: ") and read("/deck/hq/ready") == (1.0,)

@@ -318,6 +318,22 @@ def test_without_the_library_the_tempo_stays_1_and_says_so(deck, monkeypatch):
     stretcher._library.cache_clear()
 
 
+def test_a_voice_that_plays_is_rendered_no_further_ahead_than_a_change_of_tempo_may_wait(rig):
+    rig = rig(tone(4))
+    rig.at(0.8)
+    # As by a renderer that took it for a wish still.
+    rig.head.voice.left_out = 20_000
+    rig.go(BLOCK)
+    assert rig.head.voice.ahead < 6 * rig.head.voice.hop
+
+
+def test_whatever_fails_in_the_tempo_is_told_and_the_tempo_is_1(deck, monkeypatch):
+    monkeypatch.setattr(Renderer, "step", lambda renderer: {}["nothing"])
+    deck.order(Order("/deck/tempo", (0.8,)))
+    assert "the deck's tempo failed" in deck.said.get(timeout=10)
+    wait_for(lambda: deck.news().tempo == 1)
+
+
 # In a run.
 
 

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import math
+import os
+import signal
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -279,3 +284,86 @@ def test_what_cannot_be_loaded_is_told_in_a_sentence_and_the_rest_plays(run):
     assert "insert 1 of drums: dies ended its process while it was loaded" in said[1]
     states = {(each.target, each.slot): each.state for each in inserted.plugins.news()}
     assert states["master", 2] == "running" and states["drums", 1].startswith("failed: ")
+
+
+def test_what_is_chosen_while_another_is_loaded_is_loaded_next_and_turned_on_nothing_else(run):
+    inserted = run(Insert("master", 1, "gain:1"))
+    plugins, keeper = inserted.plugins, inserted.keepers["master"]
+    plugins.order(Place("master", 1, "gain:0.5"))
+    plugins.order(Turn("master", 1, 1, 0.9))
+    plugins.order(Turn("master", 1, 0, 1.0))
+    # What plays until then is left as it was.
+    assert keeper._inserts[1] == Insert("master", 1, "gain:1") and plugins.stale
+    keepers = plugins.open((), 44100, 2, inserted.mode.hop)
+    plugins.order(Place("master", 1, "delay:10"))
+    plugins.take_over(keepers, None)
+    assert plugins.stale and plugins.news()[0].state == "loading"
+    assert keepers["master"]._inserts[1] == Insert("master", 1, "gain:0.5", True, ((1, 0.9),))
+
+
+def test_a_plugin_that_ends_is_not_waited_for_where_there_is_no_clock(run, monkeypatch):
+    monkeypatch.setattr(keeper_module, "RESTARTS", 0)
+    monkeypatch.setattr(keeper_module, "STALL", 0.3)
+    inserted, audio = run(Insert("master", 1, "delay:1"), patience=math.inf), noise(10000)
+
+    def infer(position: int) -> bool:
+        if position == 5120:
+            inserted.plugins.order(Turn("master", 1, 2, 1.0))
+        return True
+
+    heard, added = play(inserted.stream, audio, BLOCK, infer), inserted.stream.latency.inserts
+    plain, _ = heard_without(run, audio)
+    assert np.abs(heard[added:] - plain[:-added]).max() < 1e-5
+
+
+def test_a_plugin_that_never_returns_does_not_outlive_its_host():
+    if not hasattr(os, "fork"):
+        pytest.skip("looks for the process as POSIX has it")
+    program = """
+import os, time, numpy as np
+from realtime.inserts import keeper
+from realtime.inserts.insert import Insert
+keeper.OPENER, keeper.STUCK = "fake_effects", 2.0
+made = keeper.Keeper(keeper.Setup(44100, 2, 64), [Insert("master", 1, "delay:1", values=((2, 1.0),))])
+assert made.load()
+made.line().send(0, np.zeros((64, 2), np.float32))
+made.wake()
+time.sleep(0.3)
+print(made._life.process.pid, flush=True)
+os._exit(0)
+"""
+    told = subprocess.run([sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE, text=True, timeout=60, check=True)
+    pid = int(told.stdout)
+    try:
+        wait_until(lambda: not _runs(pid), 20)
+    finally:
+        if _runs(pid):
+            os.kill(pid, signal.SIGKILL)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        pass
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return not os.path.isdir("/proc/self")
+
+
+def test_stems_that_were_prepared_go_through_plugins_on_the_sample(run, four_stems):
+    audio, shares = noise(16000), np.array([0.4, 0.3, 0.2, 0.1], np.float32)
+    rows = np.concatenate([audio, *(share * audio for share in shares), np.zeros((len(audio), 1), np.float32)], axis=1)
+    inserted = run(Insert("vocals", 1, "gain:0.5"), Insert("master", 1, "delay:77"))
+    engine = Engine(inserted.separator, inserted.mode, 2, "stems", Mix((1.0, 1.0, 0.0, 0.0), remainder=1.0), prepared=True, rack=inserted.rack)
+    heard = []
+    for at in range(0, len(rows) - engine.step + 1, engine.step):
+        assert engine.process(rows[at : at + engine.step])
+        heard.append(engine.master.copy())
+    heard = np.concatenate(heard)[-(engine.start + engine.step) :]
+    # The vocals behind the plugin, the drums, and what is left of the mixture: nothing.
+    wanted = (0.5 * shares[0] + shares[1]) * audio
+    assert residual_db(heard[2000:], wanted[2000 : len(heard)]) < -90

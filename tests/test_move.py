@@ -11,20 +11,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from test_comeback import PLAN, STARTED, Process, View, telemetry, until
 
 from realtime import remote
 from realtime.changes import Notice
 from realtime.control import Refused
-from realtime.deck.orders import Setup
+from realtime.deck.orders import DeckNews, Order, Setup
 from realtime.devicechoice import DeviceChoice
 from realtime.devicelist import described, look
 from realtime.devices.file import endless
 from realtime.errors import HostError
+from realtime.inserts.insert import Insert
+from realtime.inserts.plugins import Plugins
 from realtime.library import SHIPPED
 from realtime.mix import Mix
 from realtime.move import Ask, Go, Move, Moved, Release, Retake, Standing
-from realtime.plan import Plan, Started
+from realtime.plan import Plan, Started, Wish
 from realtime.remote import PLAYING, Ended, RemoteEngine, _Shared
 from realtime.state import Message
 
@@ -64,6 +67,32 @@ def test_a_run_that_cannot_be_moved_says_why(plan, move):
 def test_the_demo_song_comes_round():
     read = endless(np.arange(5, dtype=np.float32)[:, None])
     assert np.concatenate([read(3), read(4), read(6)])[:, 0].tolist() == [i % 5 for i in range(13)]
+
+
+# What is done to the one run while the other makes itself ready.
+
+
+def test_a_deck_is_given_what_was_done_to_it_meanwhile():
+    before = Setup("a.wav", 3.0, cues=(1.0, 2.0, *[None] * 6))
+    assert before.orders_since(before) == (Order("/deck/seek", (3.0,)),)
+    after = Setup("a.wav", 5.0, False, (1.0, 2.0), False, (None, 2.5, *[None] * 6), 8.0, 0.8)
+    assert [(order.address.removeprefix("/deck/"), order.values) for order in after.orders_since(before)] == [
+        ("cue/1/clear", ()), ("cue/2/set", (2.5,)), ("loop", (1.0, 2.0)), ("loop/on", (0,)), ("fade", (8.0,)), ("tempo", (0.8,)),
+        ("seek", (5.0,)), ("play", (0,)),
+    ]
+    other = Setup("b.wav", 0.5, cues=(1.0, *[None] * 7))
+    names = [order.address for order in other.orders_since(before)]
+    assert names == ["/deck/load", "/deck/cue/1/set", "/deck/seek", "/deck/play"]
+
+
+def test_plugins_and_what_runs_are_given_what_was_asked_for_meanwhile():
+    before = (Insert("master", 1, "a"), Insert("vocals", 1, "b"), Insert("drums", 1, "c"))
+    now = (Insert("master", 1, "a", True, ((1, 0.5),)), Insert("vocals", 1, "d"), Insert("bass", 2, "e", values=((3, 1.0),)))
+    plugins = Plugins(before)
+    plugins.follow(before, now)
+    assert set(plugins.wanted) == set(now)
+    assert Wish.since(PLAN, PLAN) == Wish()
+    assert Wish.since(PLAN, replace(PLAN, latency="safe", run="single")) == Wish(mode="safe", run="single")
 
 
 # Control.
@@ -233,6 +262,10 @@ def test_the_addresses_ask_for_moves_and_refuse_what_is_none():
     choice.change("/device/look", None)
     until(lambda: told)
     assert told == [("/device/list", "[]")]
+    with pytest.raises(Refused, match="at a time"):
+        choice.check(Message("/device/select", ("card", None)), (Message("/source", ("demo",)),))
+    with pytest.raises(Refused, match="is being opened"):
+        DeviceChoice(lambda move: True, print, free=lambda: False).check(Message("/source", ("demo",)), ())
     with pytest.raises(Refused, match="is being opened"):
         DeviceChoice(lambda move: False, print).change("/source", "demo")
 
@@ -249,15 +282,23 @@ def wait_long(condition) -> None:
     raise AssertionError("it did not come to that")
 
 
-def test_a_run_moves_and_stays_where_a_device_is_not():
-    told = []
+def _moved(told: list) -> int:
+    return next(at for at, news in enumerate(told) if isinstance(news, Moved))
+
+
+def test_a_run_moves_and_stays_where_a_device_is_not(tmp_path):
+    told, song = [], tmp_path / "song.wav"
+    soundfile.write(song, np.zeros((88200, 2)), 44100)
     plan = Plan(SHIPPED / "identity.onnx", Mix((1.0,)), device="null", deck=Setup(), realtime=False, automatic=False)
     engine = RemoteEngine(plan, tell=told.append, mix=lambda: plan.mix)
     try:
         assert engine.move(Move(device=("null", "null")))
+        # Meanwhile, or at once: it is on the deck afterwards.
+        engine.change(Order("/deck/load", (str(song),)))
         wait_long(lambda: any(isinstance(news, Started) for news in told))
         # Others may be told of as well, by a machine that is too busy.
         assert [type(news) for news in told if isinstance(news, Moved | Started)] == [Moved, Started]
+        wait_long(lambda: any(isinstance(news, DeckNews) and news.path == str(song) for news in told[_moved(told) :]))
         wait_long(lambda: (shown := engine.telemetry()) is not None and shown.hops > 0)
         wait_long(lambda: engine.move(Move(device=("no such device", "no such device"))))
         wait_long(lambda: any(isinstance(news, Notice) and news.text.endswith("; null goes on.") for news in told))

@@ -20,9 +20,11 @@ import run_live
 from realtime import scene, scenes
 from realtime.control import Refused
 from realtime.errors import HostError
+from realtime.inserts.controls import InsertControls
+from realtime.inserts.insert import Place, Turn
 from realtime.mix import Mix
 from realtime.plan import Plan
-from realtime.scene import VERSION, read_scene, wanted, write_scene
+from realtime.scene import VERSION, Scene, read_scene, wanted, write_scene
 from realtime.scenes import Scenes, last_path, open_last, open_scene, scene_folder
 from realtime.state import ControlState
 
@@ -110,6 +112,25 @@ def test_a_scene_leaves_the_deck_alone(stage):
     stage.state.set_info("/deck/play", 1)
     assert "/deck/play: that is not for a scene" in stage.do("/scene/load", "verse")
     assert stage.state.value("/deck/play") == (1,)
+
+
+def test_what_a_scene_turns_on_a_plugin_that_is_missing_is_turned_on_no_other(identity, folder, tmp_path):
+    state = ControlState(STEMS, FakeEngine(), inserts=True)
+    orders: list[object] = []
+    controls = InsertControls(state, orders.append)
+    state.link.change = controls.change
+    state.checks |= dict.fromkeys(controls.addresses, controls.check)
+    kept = Scenes(state, Plan(identity, Mix(())), print)
+    try:
+        there = tmp_path / "there.vst3"
+        there.touch()
+        # By hand, in any order.
+        values = {"/insert/master/1/param/1": 0.9, "/insert/master/1/plugin": "/gone.vst3", "/insert/vocals/1/param/1": 0.4}
+        problems = kept.choose(Scene("scene", controls={**values, "/insert/vocals/1/plugin": str(there)}))
+        assert len(problems) == 1 and "there is no plugin /gone.vst3" in problems[0]
+        assert orders == [Place("vocals", 1, str(there)), Turn("vocals", 1, 1, 0.4)]
+    finally:
+        kept.close()
 
 
 def test_a_scene_is_text_that_a_person_reads(stage):

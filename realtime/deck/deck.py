@@ -307,6 +307,7 @@ class Deck:
         material = self._material
         if self._columns and material is not None and material.contents == contents:
             material.stems = Shelf(Entry(Path(folder)), self._columns) if folder else None
+
     def _set_tempo(self, tempo: float) -> None:
         if not SLOWEST <= tempo <= FASTEST:
             raise HostError(f"a tempo is {SLOWEST:g} to {FASTEST:g} times the file's own, not {tempo:g}; it stays as it was.")

@@ -31,6 +31,26 @@ class Setup:
     fade: float = FADE
     tempo: float = 1.0
 
+    def orders_since(self, before: Setup) -> tuple[Order, ...]:
+        """Return what has a deck that stood as `before` stand like this, with a file on it."""
+        found: list[tuple[str, tuple[float | int | str, ...]]] = []
+        if loads := self.path != before.path:
+            before = Setup(self.path, playing=before.playing, fade=before.fade, tempo=before.tempo)
+            found.append(("load", (self.path,)))
+        for number, (cue, was) in enumerate(zip(self.cues, before.cues, strict=True), 1):
+            if cue != was:
+                found.append((f"cue/{number}/clear", ()) if cue is None else (f"cue/{number}/set", (cue,)))
+        if (self.loop, self.looping) != (before.loop, before.looping) and self.loop[0] < self.loop[1]:
+            found += [("loop", self.loop), ("loop/on", (int(self.looping),))]
+        if self.fade != before.fade:
+            found.append(("fade", (self.fade,)))
+        if self.tempo != before.tempo:
+            found.append(("tempo", (self.tempo,)))
+        found.append(("seek", (self.at,)))
+        if loads or self.playing != before.playing:
+            found.append(("play", (int(self.playing),)))
+        return tuple(Order(f"/deck/{name}", values) for name, values in found)
+
 
 @dataclass(frozen=True)
 class Peaks:
@@ -77,3 +97,7 @@ class DeckNews:
             "/deck/fade": self.fade,
             "/deck/tempo": self.tempo,
         } | {f"/deck/cue/{number}/at": -1.0 if at is None else at for number, at in enumerate(self.cues, 1)}
+
+
+# How a deck stands that is not there.
+NO_DECK = DeckNews("off", "", False, 0.0, 0.0, (0.0, 0.0), False, (None,) * CUES, FADE)

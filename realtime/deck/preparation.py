@@ -44,7 +44,7 @@ class Job:
 class Progress:
     """How far the pass is: `ready` of the file, 0 to 1, at `speed` times real time, 0 where that is not known.
 
-    `contents` says what was read, `folder` where the stems are. `activity` is a byte for each of PLACES and each stem.
+    `contents` says what was read, `folder` where the stems are, at `rate` Hz. `activity` is a byte for each of PLACES and each stem.
     """
 
     state: str
@@ -53,6 +53,7 @@ class Progress:
     contents: str = ""
     folder: str = ""
     activity: bytes = b""
+    rate: int = 0
 
 
 class Changed(Exception):
@@ -158,7 +159,9 @@ class Preparation:
         """Return how far it is."""
         state = state or ("ready" if self.ready == 1 else "working")
         folder = str(self.entry.folder)
-        return Progress(f"{self.name}: {state}", self.ready, self.speed, self.contents, folder, self.activity())
+        return Progress(
+            f"{self.name}: {state}", self.ready, self.speed, self.contents, folder, self.activity(), self.job.rate
+        )
 
     # The work.
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import multiprocessing
 import os
 import queue
-import signal
 import threading
 import time
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from realtime.deck.cache import Cache, default_folder
 from realtime.deck.orders import DeckNews, Order
 from realtime.deck.preparation import Changed, Job, Preparation, Progress
 from realtime.errors import HostError
-from realtime.interrupts import interrupts_held, let_interrupts_in
+from realtime.interrupts import interrupts_held, leave_ends_to_parent
 from realtime.library import list_separators
 from realtime.separator import flush_denormals
 
@@ -153,10 +153,8 @@ class _Worker:
 
 
 def _main(pipe, setup: _Setup) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if hasattr(signal, "SIGHUP"):
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    let_interrupts_in()
+    # What ends a group ends the host, which then ends this: it has not gone unexpectedly.
+    leave_ends_to_parent()
     stand_back()
     flush_denormals()
     worker = _Worker(pipe, setup)
@@ -227,7 +225,7 @@ class Preparer:
         self._process: multiprocessing.Process | None = None
         self._pipe = None
         self._news: DeckNews | None = None
-        self._key: tuple[str, str] | None = None
+        self._key: tuple[str, str, int] | None = None
         self._progress = Progress(_IDLE if wanted.on else "off")
         # What the deck was asked for last, and when.
         self._given: tuple[tuple[str, str], float] = ("", ""), 0.0
@@ -292,8 +290,9 @@ class Preparer:
         news = self._news
         if not self._on or news is None:
             return
-        if (news.path, news.contents) != self._key:
-            self._key = news.path, news.contents
+        # A deck that goes on elsewhere may have another rate, at which other samples are stems of the same file.
+        if (news.path, news.contents, news.rate) != self._key:
+            self._key = news.path, news.contents, news.rate
             self._head = None
             self._progress = Progress(_IDLE)
             self._show()
@@ -319,7 +318,8 @@ class Preparer:
         news, progress = self._news, self._progress
         if news is None or not news.path:
             return
-        folder = progress.folder if progress.contents == news.contents else ""
+        fits = (progress.contents, progress.rate) == (news.contents, news.rate)
+        folder = progress.folder if fits else ""
         asked, when = self._given
         # A deck that has come back knows nothing of what was asked.
         if folder != news.stems and (asked != (news.contents, folder) or time.monotonic() > when + _AGAIN):
@@ -330,8 +330,10 @@ class Preparer:
         context = multiprocessing.get_context("spawn")
         pipe, theirs = context.Pipe()
         process = context.Process(target=_main, args=(theirs, self._setup), name="preparer", daemon=True)
-        with interrupts_held():
+        with interrupts_held(ends=True):
             process.start()
+        # At the interpreter's end it would be asked to end, which it does not hear, and then waited for.
+        atexit.register(process.kill)
         theirs.close()
         self._process, self._pipe = process, pipe
         threading.Thread(target=self._listen, args=(pipe,), name="preparer's news", daemon=True).start()
@@ -346,6 +348,7 @@ class Preparer:
             if process.is_alive():
                 process.kill()
                 process.join()
+            atexit.unregister(process.kill)
 
     def _send(self, message: Job | _Head | _End | None) -> None:
         if self._pipe is None:
@@ -357,6 +360,7 @@ class Preparer:
 
     def _mourn(self) -> None:
         self._process.join(_LONGEST_END)
+        atexit.unregister(self._process.kill)
         code = self._process.exitcode
         self._process = self._pipe = None
         self._progress = replace(self._progress, state=f"stopped: it ended unexpectedly (exit code {code})", speed=0.0)

@@ -73,7 +73,7 @@ class Tempo:
         while not self._closed:
             try:
                 busy = self._renderer.step()
-            except (HostError, RuntimeError, OSError, ValueError) as problem:
+            except Exception as problem:  # noqa: BLE001 - what plays must not be told to be at another tempo than it is
                 self._head.tempo = 1.0
                 self._say(f"the deck's tempo failed ({problem}); the tempo is 1.")
                 return

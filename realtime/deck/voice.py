@@ -49,6 +49,7 @@ class Voice:
         # Samples to have rendered: twice a block, and until it is entered, what `enter` will leave out and what follows that.
         self.wanted = 0
         self.left_out = 0
+        self._is_in = False
         # Where it was entered, by what was read, and how far the file had gone beyond where it ought to be.
         self._entered: tuple[int, float] | None = None
         self._owed: float | None = None
@@ -98,7 +99,8 @@ class Voice:
         while skipped:
             skipped -= self.read(out[:skipped])
         self._entered = self._read, beyond
-        self.tempo, self.left_out = tempo, 0
+        # Whoever renders may still set `left_out` of what it took for a wish.
+        self.tempo, self._is_in = tempo, True
 
     def read(self, out: np.ndarray) -> int:
         """Copy what is there, at one speed, into `out` [n, channels], and return how many samples."""
@@ -122,7 +124,7 @@ class Voice:
     @property
     def short(self) -> bool:
         """Whether more ought to be rendered."""
-        least = self.left_out or _AHEAD * self.hop
+        least = (0 if self._is_in else self.left_out) or _AHEAD * self.hop
         return not self.ended and self.ahead < max(least, self.wanted)
 
     def render(self) -> bool:

@@ -74,8 +74,8 @@ class NullDevice:
         raise_priority(self.priority)
         try:
             self._play(bridge)
-        except (OSError, ValueError) as problem:
-            self.error = f"the source or the sink of the null device failed ({problem}); the stream has stopped."
+        except Exception as problem:  # noqa: BLE001 - a run that ends says why
+            self.error = f"the source or the sink of the null device failed ({problem!r}); the stream has stopped."
 
     def _play(self, bridge: Bridge) -> None:
         block_in = np.zeros((self.block, self.in_channels), np.float32)

@@ -6,6 +6,7 @@ output. Bytes on its standard input stir it; their end is its end.
 
 from __future__ import annotations
 
+import faulthandler
 import importlib
 import json
 import os
@@ -161,6 +162,9 @@ def main(argument: str) -> None:
     segment = Segment(plan["memory"])
     line = Line(channels, plan["capacity"], segment.buf)
     report(attached=True)
+    # By a thread that needs no interpreter, which a plugin may not give back.
+    faulthandler.dump_traceback_later(plan["stuck"], exit=True)
+    alive = time.monotonic()
     opener = importlib.import_module(plan["opener"])
     slots: dict[int, _Slot] = {}
     for slot, path in plan["paths"]:
@@ -193,6 +197,9 @@ def main(argument: str) -> None:
             time.sleep(_LOOK)
         chain.turn()
         chain.run()
+        if time.monotonic() > alive + plan["stuck"] / 4:
+            faulthandler.dump_traceback_later(plan["stuck"], exit=True)
+            alive = time.monotonic()
         if chain.turned and time.monotonic() >= told:
             told = time.monotonic() + _TELL
             report(turned={index: _told(slots[index]) for index in chain.turned})

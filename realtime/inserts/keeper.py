@@ -21,6 +21,8 @@ from realtime.segment import Segment
 OPENER = "realtime.inserts.effects"
 # Seconds that plugins may take to load, and without giving back anything of what they were sent.
 LOADING, STALL = 30.0, 1.0
+# After so long in a plugin, in seconds, its process ends itself: where nobody is left who would end it.
+STUCK = 40.0
 # How often a process that died or stalled is started again.
 RESTARTS = 3
 # Samples that a line holds each way; the engine is never further ahead of a plugin, but for one that has stalled.
@@ -58,6 +60,7 @@ class _Life:
             "rate": setup.rate,
             "priority": setup.priority,
             "opener": OPENER,
+            "stuck": STUCK,
             "paths": [(insert.slot - 1, insert.path) for insert in inserts],
         }
         path = os.pathsep.join([str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
@@ -188,7 +191,13 @@ class Keeper:
         self.parameters = {**self.parameters, **told}
 
     def _begin(self, life: _Life) -> None:
-        self._life, self._line = life, life.line
+        with self._turning:
+            closed = self._closed
+            if not closed:
+                self._life, self._line = life, life.line
+        if closed:
+            life.kill()
+            return
         threading.Thread(target=self._follow, args=(life,), name="inserts", daemon=True).start()
         threading.Thread(target=self._watch, args=(life,), name="stalls", daemon=True).start()
 
@@ -213,8 +222,9 @@ class Keeper:
 
     def close(self) -> None:
         """End the process."""
-        self._closed, self._line = True, None
-        life, self._life = self._life, None
+        with self._turning:
+            self._closed, self._line = True, None
+            life, self._life = self._life, None
         if life is not None:
             life.kill()
 

@@ -27,8 +27,9 @@ class Plugins:
         self._slots = set(self._wanted)
         self._priority = priority
         self.keepers: Keepers = {}
-        # What the keepers were opened for.
+        # What the keepers were opened for, and those that may follow them.
         self._opened: dict[tuple[str, int], str] = {}
+        self._opening: dict[tuple[str, int], str] = {}
         self._ports: dict[str, Port] = {}
         # Misses of chains that are gone, by target.
         self._missed: dict[str, int] = {}
@@ -71,9 +72,23 @@ class Plugins:
                 values = tuple(sorted({**dict(insert.values), order.parameter: order.value}.items()))
                 insert = Insert(*place, insert.path, insert.bypass, values)
             self._wanted[place] = insert
-            keeper = self.keepers.get(order.target)
+            # What is turned on a plugin that is still loaded is not for the one that plays in its place until then.
+            keeper = self.keepers.get(order.target) if self._opened.get(place) == insert.path else None
         if keeper is not None:
             keeper.turn(order.slot, order.parameter, order.value)
+
+    def follow(self, before: tuple[Insert, ...], now: tuple[Insert, ...]) -> None:
+        """Give the orders that made `now` of `before` elsewhere."""
+        was = {insert.place: insert for insert in before}
+        for insert in now:
+            there = was.pop(insert.place, None)
+            if there is None or there.path != insert.path:
+                self.order(Place(*insert.place, insert.path))
+            if there != insert:
+                for parameter, value in ((0, float(insert.bypass)), *insert.values):
+                    self.order(Turn(*insert.place, parameter, value))
+        for place in was:
+            self.order(Place(*place, ""))
 
     def open(self, stems: tuple[str, ...], rate: float, channels: int, step: int) -> Keepers:
         """Start what is wanted on the master and on `stems`, as far as it works, and return it by target.
@@ -81,19 +96,31 @@ class Plugins:
         It takes its time. What does not work is no longer wanted, and said.
         """
         keepers: Keepers = {}
-        for target in (MASTER, *stems):
-            inserts = [insert for insert in sorted(self.wanted, key=lambda i: i.slot) if insert.target == target]
-            if not inserts or target in keepers:
-                continue
-            keeper = Keeper(Setup(rate, channels, step, self._priority), inserts, self.said.put)
-            if keeper.load():
-                keepers[target] = keeper
-            for slot, why in keeper.failed.items():
-                with self._lock:
-                    if (insert := self._wanted.pop((target, slot), None)) is not None:
-                        self._failed[target, slot] = insert.path, why
-                self.said.put(f"insert {slot} of {target}: {why}; the music goes on without it.")
+        # What is ordered from here on is for the next time.
+        wanted = sorted(self.wanted, key=lambda insert: insert.slot)
+        self._opening = {insert.place: insert.path for insert in wanted}
+        try:
+            for target in dict.fromkeys((MASTER, *stems)):
+                inserts = [insert for insert in wanted if insert.target == target]
+                if not inserts:
+                    continue
+                keeper = Keeper(Setup(rate, channels, step, self._priority), inserts, self.said.put)
+                if keeper.load():
+                    keepers[target] = keeper
+                for slot, why in keeper.failed.items():
+                    self._drop((target, slot), why)
+        except BaseException:
+            close(keepers)
+            raise
         return keepers
+
+    def _drop(self, place: tuple[str, int], why: str) -> None:
+        path = self._opening.pop(place, None)
+        with self._lock:
+            if (insert := self._wanted.get(place)) is not None and insert.path == path:
+                del self._wanted[place]
+                self._failed[place] = insert.path, why
+        self.said.put(f"insert {place[1]} of {place[0]}: {why}; the music goes on without it.")
 
     def rack(self, keepers: Keepers, step: int, rest: int, rate: float, channels: int, block: float) -> Rack | None:
         """Return the rack of `keepers` for an engine of these sizes, see `rack.transit`; None for none."""
@@ -111,11 +138,12 @@ class Plugins:
             for target, port in self._ports.items():
                 self._missed[target] = self._missed.get(target, 0) + port.misses
             self._ports = {} if rack is None else dict(rack.ports)
+            # And not what is wanted by now, which may be something else.
+            opened = self._opened = dict(self._opening)
             newest = tuple(self._wanted.values())
-            self._opened = {insert.place: insert.path for insert in newest}
         for insert in newest:
             # What was turned while they were started.
-            if (keeper := keepers.get(insert.target)) is not None:
+            if opened.get(insert.place) == insert.path and (keeper := keepers.get(insert.target)) is not None:
                 keeper.turn(insert.slot, 0, insert.bypass)
                 for parameter, value in insert.values:
                     keeper.turn(insert.slot, parameter, value)

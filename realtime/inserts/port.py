@@ -99,7 +99,8 @@ class Port:
             return 0
         wanted = self._step + FADE
         there = line.receive(start, self._wet)
-        while there < wanted and self.patience > 0:
+        # Of a process that has ended nothing comes, however long it is waited for.
+        while there < wanted and self.patience > 0 and self._line() is line:
             begun = time.monotonic()
             time.sleep(_LOOK)
             self.patience -= time.monotonic() - begun
