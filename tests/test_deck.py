@@ -368,8 +368,7 @@ def test_the_loop_holds_until_the_next_file_is_on_and_one_of_the_next_waits_for_
     deck.read(RATE // 4)
     deck.order(Order("/deck/load", (str(written(tmp_path / "next.flac", noise(3 * RATE))),)))
     deck.order(Order("/deck/loop", (0.25, 0.75)))
-    wait_for(lambda: deck.news().title == "next" and deck.news().looping)
-    assert deck.news().loop == (0.25, 0.75)
+    wait_for(lambda: (news := deck.news()).title == "next" and news.loop == (0.25, 0.75) and news.looping)
     # The sound has not asked for more: what it plays is the file of before, with its loop.
     assert deck.head.material.title != "next" and deck.head.loop == Loop(RATE // 2, RATE, True)
     deck.read_surely(RATE // 2)

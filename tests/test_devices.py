@@ -76,7 +76,7 @@ def test_samples_that_are_not_numbers_become_silence_and_are_counted(tmp_path):
 def test_files_that_cannot_be_played_are_refused_in_a_sentence(tmp_path):
     with pytest.raises(HostError, match="there is no file"):
         FileSource(tmp_path / "none.wav", RATE)
-    with pytest.raises(HostError, match="there is no file"):
+    with pytest.raises(HostError, match="is a folder"):
         FileSource(tmp_path, RATE)
     (tmp_path / "empty.wav").touch()
     with pytest.raises(HostError, match="is empty"):

@@ -31,7 +31,15 @@ def test_a_process_that_starts_hears_ctrl_c_once_it_is_ready():
     assert complained == ""
 
 
-def test_ctrl_c_that_came_meanwhile_is_heard_here_afterwards():
+@pytest.fixture
+def hears_ctrl_c():
+    """A process that was started in the background may have been told to ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_that_came_meanwhile_is_heard_here_afterwards(hears_ctrl_c):
     with pytest.raises(KeyboardInterrupt), interrupts_held():
         signal.raise_signal(signal.SIGINT)
         held = True
