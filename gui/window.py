@@ -51,6 +51,7 @@ PAGES = (
     ("DEVICE", "The sound device, and what is played."), ("REC", "Recording to disk; red while it records."),
     ("OUT", "What leaves on each output pair, and the headphone cue."),
 )
+NO_ENDS = "the crossfader fades between two mixes: put one on each end, with SET A and SET B on the page MIXES"
 MORPH, DEVICE, REC, OUT = 2, 5, 6, 7
 
 
@@ -149,6 +150,7 @@ class Window(QtWidgets.QWidget):
         self.morph.moved.connect(lambda gains: self.client.send("/condition", *gains))
         self.choosers.say.connect(self._say)
         self.mixes.played.connect(self._play)
+        self.mixes.crossfader.empty.connect(lambda: self.status.tell(NO_ENDS))
         self.deck_page = len(self.pages.tabs)
         self.pages.add("DECK", self.deck, "A file that is played, looped and jumped in.")
         self.pages.offer(self.deck_page, False)
