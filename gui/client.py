@@ -29,7 +29,7 @@ class Client(QtCore.QObject):
 
     Work per poll is bounded: of the datagrams waiting, only the newest for each address is parsed
     (every message of the protocol is a state, so the last one is the truth), and where there are
-    still too many, telemetry is dropped before controls.
+    still too many, telemetry is dropped, and controls wait for the next poll: they are told once.
 
     Raises OSError when `host` cannot be resolved.
     """
@@ -45,6 +45,8 @@ class Client(QtCore.QObject):
         self.values: dict[str, tuple] = {}
         self._patience = 1.5 * beat
         self._heard = 0.0
+        self._left: dict[bytes | int, bytes] = {}
+        self._bundles = 0
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
         self._socket.setblocking(False)
@@ -95,8 +97,8 @@ class Client(QtCore.QObject):
         self.send("/ping")
 
     def _receive(self) -> None:
-        newest: dict[bytes | int, bytes] = {}
-        for count in range(READ_LIMIT):
+        newest, self._left = self._left, {}
+        for _ in range(READ_LIMIT):
             try:
                 datagram, sender = self._socket.recvfrom(LARGEST)
             except BlockingIOError:
@@ -106,15 +108,15 @@ class Client(QtCore.QObject):
             if sender[0] != self.target[0] and not (self._is_loopback(sender[0]) and self._is_loopback(self.target[0])):
                 continue
             address = datagram[: datagram.find(b"\0")]
-            key = count if address == b"#bundle" else address
+            self._bundles += 1
+            key = self._bundles if address == b"#bundle" else address
             newest.pop(key, None)
             newest[key] = datagram
-        waiting = list(newest.values())
-        if len(waiting) > PARSE_LIMIT:
-            waiting.sort(key=lambda datagram: datagram.startswith(b"/telemetry"))
-            del waiting[PARSE_LIMIT:]
-        for datagram in waiting:
+        waiting = sorted(newest.items(), key=lambda item: item[1].startswith(b"/telemetry"))
+        for _, datagram in waiting[:PARSE_LIMIT]:
             self._deliver(datagram)
+        over = [item for item in waiting[PARSE_LIMIT:] if not item[1].startswith(b"/telemetry")]
+        self._left = dict(over[:KNOWN_LIMIT])
         if self.alive and time.monotonic() - self._heard > self._patience:
             self.alive = False
             self.answering.emit(False)

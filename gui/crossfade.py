@@ -58,10 +58,11 @@ def crossfaded(a: Mapping[str, float], b: Mapping[str, float], stems: Sequence[s
 class Crossfader(QtWidgets.QWidget):
     """A horizontal fader between two named ends: `moved(float)` fires with 0..1 for each move by hand.
 
-    `ready` False draws it grey: an end has no mix yet, and it does not move.
+    `ready` False draws it grey: an end has no mix yet, and it does not move; `empty()` fires where a hand tries to.
     """
 
     moved = QtCore.Signal(float)
+    empty = QtCore.Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -96,11 +97,15 @@ class Crossfader(QtWidgets.QWidget):
             self.value = min(1.0, max(0.0, value))
             self.update()
             self.moved.emit(self.value)
+        elif not self._held:
+            self.empty.emit()
 
     def mousePressEvent(self, event: QtGui.QMouseEvent) -> None:
         if event.button() == QtCore.Qt.MouseButton.LeftButton:
             self._held = True
             self._from = event.position().x()
+            if not self.ready:
+                self.empty.emit()
 
     def mouseMoveEvent(self, event: QtGui.QMouseEvent) -> None:
         if self._held:

@@ -10,7 +10,8 @@ Keys = QtCore.Qt.Key
 
 SOLO_KEYS = "QWERTYUIO"
 MUTE_KEYS = "ASDFGHJKL"
-FIRST_PAGE = 2
+# Function keys: of the first page, of the full screen, and the last there is.
+FIRST_PAGE, FULL_SCREEN, LAST = 2, 11, 12
 HELP = (
     ("Q W E R …", "solo stem 1, 2, 3, 4 … while held"),
     ("Shift + Q W E R …", "solo that stays; again to end it"),
@@ -25,7 +26,7 @@ HELP = (
     ("Ctrl + R", "record to disk; again to end the take"),
     ("C  V", "record a gesture while held;  play it, stop it"),
     ("N", "what was said last"),
-    ("F2 – F9", "pages: view, stems, morph, mixes, setup, device, rec, out"),
+    ("F2 – F12", "pages; each tab's tooltip says its key"),
     ("arrows, Home", "move the morph dot, or what was last touched"),
     ("F11", "full screen"),
     ("F1  ?", "these keys; any key closes them"),
@@ -48,6 +49,20 @@ _SHIFTED_DIGITS = {
 }
 # Scan codes of the key that is "1" on most keyboards, so that layouts with digits on shift work as well.
 _FIRST_DIGIT_SCAN = 2 if sys.platform == "win32" else 10
+
+
+def page_key(page: int) -> str:
+    """Return the name of the function key of `page`, from 0: one after the other, but for the one of the full screen."""
+    number = FIRST_PAGE + page
+    return f"F{number + (number >= FULL_SCREEN)}"
+
+
+def page_of(key: int) -> int | None:
+    """Return the page, from 0, that belongs to `key`, or None."""
+    number = int(key) - int(Keys.Key_F1) + 1
+    if not FIRST_PAGE <= number <= LAST or number == FULL_SCREEN:
+        return None
+    return number - FIRST_PAGE - (number > FULL_SCREEN)
 
 
 def digit(event: QtGui.QKeyEvent) -> int | None:

@@ -15,6 +15,8 @@ from gui.slider import Slider
 
 PRE = ":pre"
 HEADS = {"none": "off"}
+# Heights in design pixels: of the lowest row and the highest, and of all that is above and below the rows.
+LOW, HIGH, BESIDE = 28, 36, 88 + 2 * 20 + 40 + 4 * 6
 
 
 class Cell(QtWidgets.QAbstractButton):
@@ -208,18 +210,31 @@ class OutputPage(QtWidgets.QWidget):
         self._heads.rescale(unit)
         for caption in (self._note, self._cue_note):
             caption.rescale(unit)
-        tall = round((36 if len(self.pairs) <= 8 else 28) * unit)
         for pair in self.pairs:
             pair.label.setFont(font(15 * unit, bold=True))
             pair.label.setFixedWidth(round(44 * unit))
             pair.gain.rescale(unit)
-            pair.gain.setFixedHeight(tall)
             for cell in pair.cells.values():
                 cell.rescale(unit)
-                cell.setFixedHeight(tall)
         for latch in self.cues.values():
             latch.rescale(unit)
             latch.setFixedHeight(round(40 * unit))
+        self._stretch()
+
+    def resizeEvent(self, event: QtGui.QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._stretch()
+
+    def _stretch(self) -> None:
+        """Make the rows as high as lets all be seen, within what can be hit and is not clumsy; beyond that they scroll."""
+        if self._body is None:
+            return
+        unit = self._unit
+        room = self.height() - BESIDE * unit
+        tall = round(min(HIGH * unit, max(LOW * unit, room / len(self.pairs) - 2 * unit)))
+        for pair in self.pairs:
+            for part in (pair.gain, *pair.cells.values()):
+                part.setFixedHeight(tall)
 
     def _columns(self) -> tuple[list[str], list[QtGui.QColor]]:
         stems = self._stems

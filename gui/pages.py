@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from pyqtgraph.Qt import QtCore, QtWidgets
 
 from gui.tab import Tab
@@ -11,14 +13,14 @@ ACROSS = 5
 
 
 class Pages(QtWidgets.QWidget):
-    """Named widgets of which one is seen; `turned(int)` fires when another one is. Each has a function key, from `first` on."""
+    """Named widgets of which one is seen; `turned(int)` fires when another one is; `key` names the key of each, from 0."""
 
     turned = QtCore.Signal(int)
 
-    def __init__(self, first: int) -> None:
+    def __init__(self, key: Callable[[int], str]) -> None:
         super().__init__()
         self.tabs: list[Tab] = []
-        self._first = first
+        self._key = key
         # Pages that there is nothing to see on.
         self._left_out: set[int] = set()
         self._unit = 1.0
@@ -38,7 +40,7 @@ class Pages(QtWidgets.QWidget):
         """Add a page."""
         index = len(self.tabs)
         tab = Tab(name)
-        tab.setToolTip(f"{help}\nKey F{self._first + index}.")
+        tab.setToolTip(f"{help}\nKey {self._key(index)}.")
         tab.clicked.connect(lambda: self.turn(index))
         tab.light(index == 0)
         self.tabs.append(tab)

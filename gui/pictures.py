@@ -2,7 +2,7 @@
 
 At 1280x720 and 3840x2160, on an X server without a screen and offscreen, each in a folder of its own, window-PAGE.png. With
 --docs those of the first kind at 1280x720 become the pictures in docs/. Of a page that one host does not offer there is a
-picture from the next one: the demo song, then a deck, then outputs.
+picture from the next one: the demo song, then a deck, then outputs and slots for plugins.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from gui.xvfb import virtual_display, xvfb_missing
 
 ROOT = Path(__file__).resolve().parents[1]
 SIZES = ((1280, 720), (3840, 2160))
-HOSTS = (("--input", "{song}"), ("--deck", "{song}"), ("--input", "{song}", "--outputs", "master, vocals"))
+HOSTS = (("--input", "{song}"), ("--deck", "{song}"), ("--input", "{song}", "--outputs", "master, vocals", "{slots}"))
 # A program that writes it, long enough for all pictures; this package knows the host over OSC only.
 SONG = """
 import sys, numpy, soundfile
@@ -47,6 +47,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m gui.pictures", description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, nargs="?", default=ROOT / "out" / "pictures", help="where to (default: out/pictures)")
     parser.add_argument("--docs", action="store_true", help="also put them into docs/")
+    parser.add_argument("--insert", default="", metavar="TARGET=PATH", help="a plugin for the picture of its page, as run_live.py takes it")
     parser.add_argument("--shoot", nargs=3, metavar=("PORT", "WIDTH", "HEIGHT"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.shoot:
@@ -58,7 +59,8 @@ def main() -> int:
     failed = False
     with tempfile.TemporaryDirectory() as home:
         for arguments in HOSTS:
-            with _host(Path(home), arguments) as port:
+            slots = f"--insert={options.insert}" if options.insert else "--slots"
+            with _host(Path(home), arguments, slots) as port:
                 for kind in ("offscreen", *(() if missing else ("xvfb",))):
                     for size in SIZES:
                         failed |= not _take(kind, size, port, options.folder, Path(home))
@@ -79,7 +81,7 @@ def _take(kind: str, size: tuple[int, int], port: int, folder: Path, home: Path)
 
 
 @contextmanager
-def _host(home: Path, arguments: tuple[str, ...]) -> Iterator[int]:
+def _host(home: Path, arguments: tuple[str, ...], slots: str) -> Iterator[int]:
     """Start a host on the null device with a home of its own; yield its port."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.bind(("127.0.0.1", 0))
@@ -88,7 +90,7 @@ def _host(home: Path, arguments: tuple[str, ...]) -> Iterator[int]:
     if not song.exists():
         subprocess.run([sys.executable, "-c", SONG, str(song)], cwd=ROOT, check=True)
     command = [sys.executable, "run_live.py", "--device", "null", "--no-window", "--osc-port", str(port)]
-    command += [word.format(song=song) for word in arguments]
+    command += [word.format(song=song, slots=slots) for word in arguments]
     host = subprocess.Popen(command, cwd=ROOT, env=os.environ | _homes(home), stdout=subprocess.DEVNULL)
     try:
         yield port

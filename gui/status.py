@@ -259,13 +259,25 @@ class Status(QtWidgets.QWidget):
         if painter.fontMetrics().horizontalAdvance(words) > inside.width():
             # A long sentence is read in two lines rather than half.
             painter.setFont(font(TWO_LINES * unit, ground is WARNING))
+            words = _two_lines(words, QtGui.QFontMetricsF(painter.font()), inside.width())
         painter.drawText(inside, QtCore.Qt.AlignmentFlag.AlignVCenter | QtCore.Qt.TextFlag.TextWordWrap, words)
         if more := self.notices.waiting if ground is CAUTION else 0:
             painter.setFont(font(15 * unit, bold=True))
             count = QtCore.QRectF(inside.right(), line.top(), edge, line.height())
             painter.drawText(count, QtCore.Qt.AlignmentFlag.AlignCenter, f"+{more}")
         log = "\n".join(said.line for said in list(self.notices.log)[-LOG_SHOWN:])
-        self._spots.append((line, "\n".join(filter(None, (words, log and f"Said last (key N lists them):\n{log}", SECOND)))))
+        self._spots.append((line, "\n".join(filter(None, (self._second()[0], log and f"Said last (key N lists them):\n{log}", SECOND)))))
+
+
+def _two_lines(words: str, metrics: QtGui.QFontMetricsF, width: float) -> str:
+    """Return `words` cut, with a mark, to what two lines of `width` hold; the tooltip and the list have all of it."""
+    kept = words.split(" ")
+    shown = words
+    while len(kept) > 1 and metrics.boundingRect(
+        QtCore.QRectF(0, 0, width, 1e6), int(QtCore.Qt.TextFlag.TextWordWrap), shown).height() > 2.5 * metrics.lineSpacing():
+        kept.pop()
+        shown = f"{' '.join(kept)} …"
+    return shown
 
 
 def _shown(value: float | str | None, pattern: str) -> str:

@@ -230,7 +230,8 @@ class StemStrip(Strip):
         self.plate.show_state(self.fader.text, self.sounding, note)
         open_ = not (self.dimmed or self.silenced or self.mute.lit)
         self.fader.light(open_)
-        self.meter.light(open_)
+        # Measured before the fader: bright only where it is heard.
+        self.meter.light(self.sounding)
         self.attention.light(open_)
 
     def _switch(self, address: str, on: bool) -> None:

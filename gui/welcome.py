@@ -130,7 +130,7 @@ class Welcome(QtWidgets.QWidget):
         painter.setFont(fitted_font(below, box.width(), 20 * unit))
         painter.drawText(box, centre, below)
         foot = QtCore.QRectF(30 * unit, 280 * unit, self.width() - 60 * unit, 42 * unit)
-        words = self._said or "or connect something to the input; Esc puts this away"
+        words = self._said or f"{'' if self.unheard else 'or connect something to the input; '}Esc puts this away"
         if self._said:
             painter.setPen(CAUTION)
         painter.setFont(font(15 * unit))

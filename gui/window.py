@@ -18,7 +18,8 @@ from gui.devicepage import DevicePage
 from gui.filechooser import DropVeil, dropped_file
 from gui.gesturebar import GestureBar
 from gui.help import Help
-from gui.keys import DECK_HELP, FIRST_PAGE, HELP, MUTE_KEYS, SOLO_KEYS, Keys, digit, place
+from gui.insertpage import InsertPage
+from gui.keys import DECK_HELP, HELP, MUTE_KEYS, SOLO_KEYS, Keys, digit, page_key, page_of, place
 from gui.law import UNITY, linear, position
 from gui.meter import Meter
 from gui.midihints import MidiHints
@@ -50,6 +51,7 @@ PAGES = (
     ("DEVICE", "The sound device, and what is played."), ("REC", "Recording to disk; red while it records."),
     ("OUT", "What leaves on each output pair, and the headphone cue."),
 )
+NO_ENDS = "the crossfader fades between two mixes: put one on each end, with SET A and SET B on the page MIXES"
 MORPH, DEVICE, REC, OUT = 2, 5, 6, 7
 
 
@@ -79,9 +81,10 @@ class Window(QtWidgets.QWidget):
         self.device = DevicePage()
         self.record = RecordPage(client.target[0].startswith("127."))
         self.outputs = OutputPage()
+        self.inserts = InsertPage(client.target[0].startswith("127."))
         self.hints = MidiHints(lambda address: str(client.values.get(address, ("",))[0]), self)
         self.mixes = MixPage(Shelf(mixes_file() if mixes is None else mixes, self.status.tell), self._present)
-        self.pages = Pages(FIRST_PAGE)
+        self.pages = Pages(page_key)
         self.help = Help(self)
         self.log = NoticeLog(self, self.status.notices)
         self.welcome = Welcome(self)
@@ -138,7 +141,7 @@ class Window(QtWidgets.QWidget):
         self.outputs.opened.connect(self._open_outputs)
         for page in (self.device, self.gesture, self.welcome):
             page.say.connect(lambda address, values: self.client.send(address, *values))
-        for page in (self.record, self.outputs, self.hints):
+        for page in (self.record, self.outputs, self.inserts, self.hints):
             page.say.connect(self._say)
         self.record.going.connect(lambda words: self.pages.tabs[REC].alarm(RED if words else None, words))
         self.gesture.following.connect(self.morph.trace.follow)
@@ -147,9 +150,14 @@ class Window(QtWidgets.QWidget):
         self.morph.moved.connect(lambda gains: self.client.send("/condition", *gains))
         self.choosers.say.connect(self._say)
         self.mixes.played.connect(self._play)
+        self.mixes.crossfader.empty.connect(lambda: self.status.tell(NO_ENDS))
         self.deck_page = len(self.pages.tabs)
         self.pages.add("DECK", self.deck, "A file that is played, looped and jumped in.")
         self.pages.offer(self.deck_page, False)
+        self.insert_page = len(self.pages.tabs)
+        self.pages.add("INSERTS", self.inserts, "Plugins on stems and master.")
+        self.pages.offer(self.insert_page, False)
+        self.inserts.opened.connect(self._open_inserts)
         self.deck.say.connect(lambda address, values: self.client.send(address, *values))
         self.deck.there.connect(self._show_deck)
         self._views = QtWidgets.QGridLayout()
@@ -219,6 +227,7 @@ class Window(QtWidgets.QWidget):
             self._stem_column.addWidget(waterfall, 1)
         self.morph.expect(tuple(stems), list(colours))
         self.outputs.expect(stems, list(colours))
+        self.inserts.expect(stems, list(colours))
         self.hints.watch(self)
 
     def _rebuild_presets(self, names: Sequence[str]) -> None:
@@ -242,6 +251,10 @@ class Window(QtWidgets.QWidget):
         self.pages.offer(OUT, True)
         self.hints.watch(self.outputs)
 
+    def _open_inserts(self) -> None:
+        self.pages.offer(self.insert_page, True)
+        self.hints.watch(self.inserts)
+
     def _hear(self, address: str, values: tuple) -> None:
         # A message that does not fit the protocol is no reason to stop showing those that do.
         try:
@@ -250,7 +263,7 @@ class Window(QtWidgets.QWidget):
             return
 
     def _take(self, address: str, values: tuple) -> None:
-        for part in (self.choosers, self.device, self.record, self.outputs, self.gesture, self.welcome):
+        for part in (self.choosers, self.device, self.record, self.outputs, self.inserts, self.gesture, self.welcome):
             part.hear(address, values)
         if self.status.hear(address, values):
             if address == "/run":
@@ -342,7 +355,7 @@ class Window(QtWidgets.QWidget):
             self.pages.turn(self.deck_page)
         self._show_strip()
         self._grid.setColumnStretch(1, DECK_VIEWS_SHARE if there else VIEWS_SHARE)
-        self.help.rows = (*HELP, (f"F{FIRST_PAGE + self.deck_page}", "page of the deck"), *DECK_HELP) if there else HELP
+        self.help.rows = (*HELP, (page_key(self.deck_page), "page of the deck"), *DECK_HELP) if there else HELP
 
     def _show_answering(self, answering: bool) -> None:
         self.status.show_answering(answering)
@@ -355,7 +368,7 @@ class Window(QtWidgets.QWidget):
 
     def _tick(self) -> None:
         now = time.monotonic()
-        for part in (self.bypass, self.status, self.morph, self.gesture, self.choosers, self.record, self.outputs, self.welcome):
+        for part in (self.bypass, self.status, self.morph, self.gesture, self.choosers, self.record, self.outputs, self.inserts, self.welcome):
             part.tick()
         for part in (*self.strips, self.remainder, self.wet, *self.meters.values(), *self.spectrograms.values(),
                      *self.waterfalls.values()):
@@ -379,7 +392,7 @@ class Window(QtWidgets.QWidget):
         QtWidgets.QToolTip.setFont(font(16 * unit))
         for part in (self.status, self._waiting, self.bypass, self.attention, *self.strips, self.remainder, self.wet, *self.presets,
                      *self.meters.values(), *self.spectrograms.values(), *self.waterfalls.values(), self.pages, self.morph, self.choosers,
-                     self.mixes, self.help, self.gesture, self.device, self.record, self.outputs, self.hints, self.log, self.welcome):
+                     self.mixes, self.help, self.gesture, self.device, self.record, self.outputs, self.inserts, self.hints, self.log, self.welcome):
             part.rescale(unit)
 
     def resizeEvent(self, event: QtGui.QResizeEvent) -> None:
@@ -484,7 +497,7 @@ class Window(QtWidgets.QWidget):
             names = [button.text() for button in self.presets]
             here = names.index(self._preset) if self._preset in names else -1 if not shift else 0
             self._choose(names[(here + (-1 if shift else 1)) % len(names)])
-        elif 0 <= (page := int(key) - int(Keys.Key_F1) + 1 - FIRST_PAGE) < len(self.pages.tabs):
+        elif (page := page_of(key)) is not None:
             self.pages.turn(page)
             (self.morph if page == MORPH else self).setFocus()
         elif key == Keys.Key_F11:

@@ -21,7 +21,8 @@ from pyqtgraph.Qt import QtCore, QtGui, QtTest, QtWidgets
 from gui.client import Client
 from gui.echo import Echo
 from gui.law import decibels, gain_text, position
-from gui.palette import stem_colours
+from gui.palette import font, stem_colours
+from gui.status import _two_lines
 from gui.window import Window
 from tests.fake_host import PRESETS, STEMS, FakeHost
 
@@ -294,6 +295,24 @@ def test_garbage_does_not_hurt(qtbot, host, window):
     assert len(window.strips) == 4
     assert 0.0 <= window.strips[2].fader.value <= 1.0
     assert not window.grab().isNull()
+
+
+def test_a_sentence_that_is_too_long_ends_in_a_mark_and_is_whole_in_the_tooltip(host, window):
+    metrics = QtGui.QFontMetricsF(font(15.5))
+    long = " ".join(["a sentence that tells all that there is to tell"] * 12)
+    shown = _two_lines(long, metrics, 850.0)
+    assert shown.endswith(" …") and long.startswith(shown[:-2])
+    assert metrics.boundingRect(QtCore.QRectF(0, 0, 850, 1e6), int(QtCore.Qt.TextFlag.TextWordWrap), shown).height() < 2.5 * metrics.lineSpacing()
+    assert _two_lines("short", metrics, 850.0) == "short"
+    window.status.tell(long)
+    window.status.grab()
+    assert any(long in tip for _, tip in window.status._spots)
+
+
+def test_a_stem_whose_fader_is_down_is_not_drawn_as_heard(qtbot, host, window):
+    host.put("/stem/vocals/gain", 0.0)
+    qtbot.waitUntil(lambda: not window.strips[0].meter.lit)
+    assert window.strips[1].meter.lit
 
 
 def test_a_flood_of_spectra_leaves_the_controls_responsive(qtbot, host, window):

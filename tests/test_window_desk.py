@@ -268,6 +268,20 @@ def test_cue_buttons_cue_stems_and_the_mixture(qtbot, host, window):
     qtbot.waitUntil(lambda: window.outputs.cues["bass"].lit)
 
 
+def test_the_rows_of_pairs_shrink_before_they_scroll(qtbot, host, window):
+    for number in (3, 4, 5):
+        host.put(f"/output/{number}/source", "none")
+        host.put(f"/output/{number}/gain", 0.75)
+    page = window.outputs
+    qtbot.waitUntil(lambda: len(page.pairs) == 5)
+    window.pages.turn(OUT)
+    heights = []
+    for tall in (420, 350, 200):
+        page.resize(page.width(), round(tall * page._unit))
+        heights.append(page.pairs[0].gain.height() / page._unit)
+    assert heights == pytest.approx([36.0, 29.6, 28.0], abs=0.6)
+
+
 def test_without_pairs_there_is_no_page_of_outputs(qtbot, tmp_path):
     host = FakeHost()
     window = Window(Client("127.0.0.1", host.port, beat=0.3), tmp_path / "mixes.json")

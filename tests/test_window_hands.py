@@ -369,6 +369,15 @@ def test_a_name_is_typed_in_the_list_and_its_keys_play_nothing(qtbot, host, wind
     qtbot.waitUntil(lambda: host.said("/bypass") == [(1,)])
 
 
+def test_a_crossfader_without_ends_says_how_to_give_it_some(qtbot, host, window):
+    heard = []
+    window.mixes.crossfader.empty.connect(lambda: heard.append(1))
+    qtbot.keyClick(window, Key.Key_X)
+    qtbot.mouseClick(window.mixes.crossfader, QtCore.Qt.MouseButton.LeftButton)
+    assert len(heard) == 2 and "SET A" in window.status.notices.shown.text
+    assert not host.said("/condition")
+
+
 def test_the_crossfader_fades_between_two_mixes(qtbot, host, window):
     fader, page = window.mixes.crossfader, window.mixes
     qtbot.keyClick(window, Key.Key_X)

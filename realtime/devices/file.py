@@ -179,8 +179,11 @@ def open_audio(path: Path) -> soundfile.SoundFile:
     try:
         return soundfile.SoundFile(path)
     except (soundfile.SoundFileError, OSError) as problem:
-        formats = ", ".join(sorted(soundfile.available_formats()))
-        raise HostError(f"{path} cannot be read as audio ({problem}); it may be damaged. Readable: {formats}.") from None
+        # The library's own sentence names the path once more.
+        why = str(problem).partition(": ")[2].rstrip(".") or str(problem)
+        raise HostError(
+            f"{path} cannot be read as audio: {why}. It may be damaged, or of another kind; WAV, AIFF, FLAC, Ogg and MP3 can be read."
+        ) from None
 
 
 def read_audio(file: soundfile.SoundFile, path: Path, n: int) -> np.ndarray:
