@@ -8,6 +8,7 @@ e - M H - L H - (S - H) to e - L H - (S - H).
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Sequence
 from typing import Literal
@@ -200,7 +201,7 @@ class Engine:
         self._glide_left = 0
         # A condition acts on whole calls: on the first one whose frames touch nothing before its position.
         self._next_condition: tuple[np.ndarray, int] | None = None
-        self._powers = np.zeros(2)
+        self._powers = 0.0, 0.0
         self._smoothing = float(np.exp(-step / self.rate / 0.1))
         self.out, self.out_tail, self.fills = self.master, self.tail, np.zeros(channels)
         self._patchbay: Patchbay | None = None
@@ -399,14 +400,14 @@ class Engine:
         # Most of the time nothing moves, and then one sum over the streams does.
         steady = self._ramps.steady
         if steady:
-            np.einsum("s,sx->x", gains[:streams], self._flat_stems, out=self._flat_master)
+            _sum(gains[:streams], self._flat_stems, self._flat_master)
         else:
             mixed.fill(0)
             for stream in range(streams):
                 np.multiply(self._mixed_stems[stream], course[stream][:, None], out=self._part)
                 mixed += self._part
         remains, wet = course[streams], course[streams + 1]
-        if remains.any():
+        if gains[streams] if steady else remains.any():
             np.sum(self._mixed_separated, axis=0, out=self._sum)
             np.subtract(dry, self._sum, out=self._part)
             self._part *= remains[:, None]
@@ -416,25 +417,27 @@ class Engine:
             np.multiply(dry, (1 - wet)[:, None], out=self._part)
             mixed += self._part
 
-        np.multiply(self._dry_tail, self._weights, out=self._shaped_dry)
+        if gains[streams] or gains[-1] != 1 or self._patchbay is not None or self.rack is not None:
+            np.multiply(self._dry_tail, self._weights, out=self._shaped_dry)
         if self._master_stage is None:
             self._mix_tails()
         else:
             self._let_master_wait()
 
         # A gap is filled with the dry sound at the power the mix last had.
-        powers, now = self._powers, self._leaving.now
-        powers *= self._smoothing
-        powers[0] += np.vdot(self.master, self.master)
-        powers[1] += np.vdot(self.dry, self.dry)
-        silent = now[-1] == 1 and not now[: streams + 1].any()
-        self.fill_gain = 0.0 if silent else float(min(1.0, np.sqrt(powers[0] / max(powers[1], 1e-20))))
+        before, (master, plain) = self._powers, (self.master, self.dry)
+        power = self._smoothing * before[0] + float(np.vdot(master, master))
+        dry_power = self._smoothing * before[1] + float(np.vdot(plain, plain))
+        self._powers = power, dry_power
+        *sounding, wetness = self._leaving.now.tolist()
+        silent = wetness == 1 and not any(sounding)
+        self.fill_gain = 0.0 if silent else min(1.0, math.sqrt(power / max(dry_power, 1e-20)))
         self._route()
 
     def _mix_tails(self) -> None:
         now, streams, shaped_dry = self._ramps.now, self.streams, self._shaped_dry
         gains = now[: streams + 2].astype(np.float32)
-        np.einsum("s,sx->x", gains[:streams], self._flat_tails, out=self._flat_tail)
+        _sum(gains[:streams], self._flat_tails, self._flat_tail)
         if gains[streams]:
             self.tail += gains[streams] * (shaped_dry - self._separated_tails.sum(0))
         if gains[-1] != 1:
@@ -472,7 +475,7 @@ class Engine:
 
         Of another run or other stems nothing can be taken over; gains and condition then stand where they are wanted.
         """
-        self._powers[:] = other._powers
+        self._powers = other._powers
         if self._patchbay is not None and other._patchbay is not None:
             self._patchbay.follow(other._patchbay)
         if (self.run, self.names) == (other.run, other.names):
@@ -496,6 +499,14 @@ class Engine:
         """Start afresh: states and overlap-add, not the position."""
         for lane in self._lanes:
             lane.reset()
+
+
+def _sum(gains: np.ndarray, parts: np.ndarray, out: np.ndarray) -> None:
+    """Write the sum of `parts` [streams, x], each at its of the `gains` [streams], to `out` [x]."""
+    if len(parts) == 1:
+        np.multiply(parts[0], gains[0], out=out)
+    else:
+        np.einsum("s,sx->x", gains, parts, out=out)
 
 
 def full_mix(names: Sequence[str]) -> Mix:
