@@ -89,6 +89,54 @@ class FilmHead(BandsHead):
         return x * (1 + self.omega(embedding)).unsqueeze(-2) + self.beta(embedding).unsqueeze(-2)
 
 
+class MappingHead(BandsHead):
+    """Tells how strong each band of the stem is, not which share of the mixture it is; no stronger than the mixture."""
+
+    def logits(self, values: Tensor, condition: Tensor) -> Tensor:
+        logits = super().logits(values, condition)
+        gain, turn = logits.split(1, dim=3)
+        # sigmoid(a - b) is exp(a) / exp(b) where that is well below 1, and never above.
+        return torch.cat([gain - self.level, turn], dim=3)
+
+
+class Mapping(LasaftBands):
+    """Its head maps; what it must know of the mixture is the amplitude of every band, as a logarithm."""
+
+    def trunk(self, features: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        half = 0.5 * features.unflatten(-1, (3, self.bands.count))[..., : self.config.channels, :]
+        # [batch, frames, queries, gain, channels, bands]
+        self.head.level = half.unsqueeze(2).unsqueeze(2)
+        return super().trunk(features, state)
+
+
+class PlainHead(BandsHead):
+    """Without GPoCM."""
+
+    def modulated(self, x: Tensor, embedding: Tensor) -> Tensor:
+        return x
+
+
+class Nothing(nn.Module):
+    """In place of a layer that scales by one plus what it gives: one number, always 0."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.zeros_like(x[..., :1])
+
+
+def _mapping(network: LasaftBands) -> None:
+    network.__class__ = Mapping
+    network.head = MappingHead(network.config, network.groups)
+
+
+def _at_attention(network: LasaftBands) -> None:
+    network.head = PlainHead(network.config, network.groups)
+    network.head.scale = Nothing()
+
+
+def _at_mask(network: LasaftBands) -> None:
+    network.head = PlainHead(network.config, network.groups)
+
+
 def _film(network: LasaftBands) -> None:
     network.head = FilmHead(network.config, network.groups)
 
@@ -140,6 +188,9 @@ VARIANTS = {
     "tfc": _bands("lasaft-bands, convolutions along frequency in place of TDF, 6 layers", _convolved, layers=6),
     "film": _bands("lasaft-bands, FiLM in place of GPoCM", _film),
     "one-latent": _bands("lasaft-bands, one latent source: no LaSAFT", latent_sources=1),
+    "mapping": _bands("lasaft-bands, mapping in place of a mask", _mapping),
+    "at-attention": _bands("lasaft-bands, the condition enters at the latent sources only", _at_attention),
+    "at-mask": _bands("lasaft-bands, the condition enters before the mask only", _at_mask, latent_sources=1),
     "coarse": _bands(
         "lasaft-bands, 19 groups of 16 bands, width 112, bottleneck 160", group=16, width=112, bottleneck=160
     ),
