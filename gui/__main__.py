@@ -31,14 +31,14 @@ def _parser() -> argparse.ArgumentParser:
                     "running host, over OSC. It may be opened twice, closed or moved to another machine while the "
                     "music plays.",
         epilog="keys: Q W E R solo while held, with Shift for good; A S D F mute, 0 clears both; 1-9 presets, Shift+1-9 your "
-               "own mixes; B bypass, Space bypass while held, Esc panic; F2-F9 pages, Ctrl+R records, F11 full screen, "
+               "own mixes; B bypass, Space bypass while held, Esc panic; F2-F10 and F12 pages, Ctrl+R records, F11 full screen, "
                "F1 or ? all keys. The host is started with run_live.py.")
     parser.add_argument("--host", default="127.0.0.1", metavar="NAME", help="machine the host runs on (default: %(default)s)")
     parser.add_argument("--port", type=_port, default=9000, metavar="N", help="its OSC port (default: %(default)s)")
     parser.add_argument("--size", type=_size, default=(1280, 720), metavar="WxH",
                         help="size of the window in pixels, 1024x640 or more (default: 1280x720)")
     parser.add_argument("--full-screen", action="store_true", help="fill the screen")
-    parser.add_argument("--page", choices=(*PAGES, "deck"), help="page to begin with (default: deck where the host has one, else view)")
+    parser.add_argument("--page", choices=(*PAGES, "deck", "inserts"), help="page to begin with (default: deck where the host has one, else view)")
     parser.add_argument("--screenshot", metavar="FILE",
                         help="wait for the host and a second of telemetry, save a picture as FILE (png) and leave; "
                              "needs no display")
@@ -121,6 +121,9 @@ def main(argv: list[str] | None = None) -> int:
     if options.page in PAGES:
         window.deck_first = False
         window.pages.turn(PAGES.index(options.page))
+    elif options.page == "inserts":
+        window.deck_first = False
+        window.pages.turn(window.insert_page)
     if options.screenshot:
         return _shoot(app, window, options.screenshot)
     signal.signal(signal.SIGINT, signal.SIG_DFL)

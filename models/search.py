@@ -93,20 +93,22 @@ class MappingHead(BandsHead):
     """Tells how strong each band of the stem is, not which share of the mixture it is; no stronger than the mixture."""
 
     def logits(self, values: Tensor, condition: Tensor) -> Tensor:
-        logits = super().logits(values, condition)
-        gain, turn = logits.split(1, dim=3)
+        c = self.config
+        values, level = values.split((c.head_width, c.channels * c.group), -1)
+        level = level[:, :, 0].unflatten(-1, (c.channels, c.group)).transpose(2, 3).flatten(-2)
+        gain, turn = super().logits(values, condition).split(1, dim=3)
         # sigmoid(a - b) is exp(a) / exp(b) where that is well below 1, and never above.
-        return torch.cat([gain - self.level, turn], dim=3)
+        return torch.cat([gain - level[:, :, None, None], turn], dim=3)
 
 
 class Mapping(LasaftBands):
-    """Its head maps; what it must know of the mixture is the amplitude of every band, as a logarithm."""
+    """Its head maps. What that must know of the mixture, the logarithm of every band's amplitude, goes beside the values."""
 
     def trunk(self, features: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        half = 0.5 * features.unflatten(-1, (3, self.bands.count))[..., : self.config.channels, :]
-        # [batch, frames, queries, gain, channels, bands]
-        self.head.level = half.unsqueeze(2).unsqueeze(2)
-        return super().trunk(features, state)
+        values, after = super().trunk(features, state)
+        level = 0.5 * features.unflatten(-1, (3, self.groups, -1))[:, :, : self.config.channels]
+        level = level.transpose(2, 3).flatten(-2).unsqueeze(2)
+        return torch.cat([values, level.expand(*values.shape[:-1], -1)], -1), after
 
 
 class PlainHead(BandsHead):
