@@ -5,40 +5,20 @@ from __future__ import annotations
 from pyqtgraph.Qt import QtCore, QtGui, QtWidgets
 
 from gui.keys import HELP
-from gui.palette import DIM, GROUND, LINE, NEUTRAL, PANEL, TEXT, fitted_font, font
+from gui.overlay import Overlay
+from gui.palette import DIM, NEUTRAL, TEXT, fitted_font, font
 
 LONGEST = 16
 
 
-class Help(QtWidgets.QWidget):
+class Help(Overlay):
     """Covers its parent with the table of keys until it is hidden; a click hides it."""
 
     def __init__(self, parent: QtWidgets.QWidget) -> None:
         super().__init__(parent)
         self.rows: tuple[tuple[str, str], ...] = HELP
-        self._unit = 1.0
-        self.hide()
-
-    def rescale(self, unit: float) -> None:
-        """Draw at `unit` screen pixels per design pixel, over the whole parent."""
-        self._unit = unit
-        self.setGeometry(self.parentWidget().rect())
-        self.update()
-
-    def toggle(self) -> None:
-        """Show it, or hide it."""
-        self.setVisible(self.isHidden())
-        self.raise_()
-
-    def mousePressEvent(self, event: QtGui.QMouseEvent) -> None:
-        self.hide()
 
     def paintEvent(self, event: QtGui.QPaintEvent) -> None:
-        painter = QtGui.QPainter(self)
-        painter.setRenderHint(QtGui.QPainter.RenderHint.Antialiasing)
-        veil = QtGui.QColor(GROUND)
-        veil.setAlpha(215)
-        painter.fillRect(self.rect(), veil)
         unit = self._unit
         # Two columns where one would be too small to read.
         columns = 1 if len(self.rows) <= LONGEST else 2
@@ -46,9 +26,7 @@ class Help(QtWidgets.QWidget):
         line = min(40 * unit, (self.height() - 16 * unit) / (each + 1.9))
         size = QtCore.QSizeF((960 if columns == 1 else 1250) * unit, (each + 1.9) * line)
         board = QtCore.QRectF(QtCore.QPointF((self.width() - size.width()) / 2, (self.height() - size.height()) / 2), size)
-        painter.setPen(QtGui.QPen(LINE, 2 * unit))
-        painter.setBrush(PANEL)
-        painter.drawRoundedRect(board, 12 * unit, 12 * unit)
+        painter = self.begin(board)
         vertical = QtCore.Qt.AlignmentFlag.AlignVCenter
         painter.setPen(TEXT)
         painter.setFont(font(26 * unit, bold=True))

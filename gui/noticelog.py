@@ -5,45 +5,23 @@ from __future__ import annotations
 from pyqtgraph.Qt import QtCore, QtGui, QtWidgets
 
 from gui.notices import Notices
-from gui.palette import CAUTION, DIM, GROUND, LINE, PANEL, TEXT, font
+from gui.overlay import Overlay
+from gui.palette import CAUTION, DIM, TEXT, font
 
 MOST = 14
 
 
-class NoticeLog(QtWidgets.QWidget):
+class NoticeLog(Overlay):
     """Covers its parent with the last sentences of `notices`, the newest first, until it is hidden; a click hides it."""
 
     def __init__(self, parent: QtWidgets.QWidget, notices: Notices) -> None:
         super().__init__(parent)
         self._notices = notices
-        self._unit = 1.0
-        self.hide()
-
-    def rescale(self, unit: float) -> None:
-        """Draw at `unit` screen pixels per design pixel, over the whole parent."""
-        self._unit = unit
-        self.setGeometry(self.parentWidget().rect())
-        self.update()
-
-    def toggle(self) -> None:
-        """Show it, or hide it."""
-        self.setVisible(self.isHidden())
-        self.raise_()
-
-    def mousePressEvent(self, event: QtGui.QMouseEvent) -> None:
-        self.hide()
 
     def paintEvent(self, event: QtGui.QPaintEvent) -> None:
-        painter = QtGui.QPainter(self)
-        painter.setRenderHint(QtGui.QPainter.RenderHint.Antialiasing)
-        veil = QtGui.QColor(GROUND)
-        veil.setAlpha(215)
-        painter.fillRect(self.rect(), veil)
         unit = self._unit
         board = QtCore.QRectF(60 * unit, 60 * unit, self.width() - 120 * unit, self.height() - 120 * unit)
-        painter.setPen(QtGui.QPen(LINE, 2 * unit))
-        painter.setBrush(PANEL)
-        painter.drawRoundedRect(board, 12 * unit, 12 * unit)
+        painter = self.begin(board)
         inner = board.adjusted(32 * unit, 14 * unit, -32 * unit, -14 * unit)
         painter.setPen(TEXT)
         painter.setFont(font(26 * unit, bold=True))
