@@ -41,19 +41,25 @@ class Button(QtWidgets.QAbstractButton):
     def sizeHint(self) -> QtCore.QSize:
         return QtCore.QSize(10, 10)
 
-    def paintEvent(self, event: QtGui.QPaintEvent) -> None:
+    def _begin(self, edge: QtGui.QColor, pressed: float) -> tuple[QtGui.QPainter, QtCore.QRectF]:
+        """Return a painter that has drawn the button's face, and where: within `edge` unlit, at `pressed` of its light when down."""
         painter = QtGui.QPainter(self)
         painter.setRenderHint(QtGui.QPainter.RenderHint.Antialiasing)
         unit = self._unit
         frame = QtCore.QRectF(self.rect()).adjusted(unit, unit, -unit, -unit)
         fill = self._colour if self.lit else RAISED
         if self.isDown():
-            fill = mixed(fill, GROUND, 0.75)
+            fill = mixed(fill, GROUND, pressed)
         elif self.underMouse():
             fill = mixed(fill, TEXT, 0.92)
-        painter.setPen(QtGui.QPen(self._colour if self.lit else LINE, 1.5 * unit))
+        painter.setPen(QtGui.QPen(self._colour if self.lit else edge, 1.5 * unit))
         painter.setBrush(fill)
         painter.drawRoundedRect(frame, 7 * unit, 7 * unit)
+        return painter, frame
+
+    def paintEvent(self, event: QtGui.QPaintEvent) -> None:
+        unit = self._unit
+        painter, frame = self._begin(LINE, 0.75)
         painter.setPen(INK if self.lit else TEXT)
         # In a low button the hint stands beside the label, in a tall one above it, in a small one nowhere.
         tall, wide = frame.height() > 46 * unit, frame.width() > 150 * unit

@@ -6,7 +6,7 @@ from pyqtgraph.Qt import QtCore, QtGui
 
 from gui.button import Button
 from gui.clocktext import clock_text
-from gui.palette import CUE_COLOURS, DIM, FAINT, GROUND, INK, RAISED, TEXT, fitted_font, font, mixed
+from gui.palette import CUE_COLOURS, DIM, FAINT, GROUND, INK, fitted_font, font, mixed
 
 
 class CueButton(Button):
@@ -50,18 +50,8 @@ class CueButton(Button):
             self.cleared.emit(self.number)
 
     def paintEvent(self, event: QtGui.QPaintEvent) -> None:
-        painter = QtGui.QPainter(self)
-        painter.setRenderHint(QtGui.QPainter.RenderHint.Antialiasing)
         unit = self._unit
-        frame = QtCore.QRectF(self.rect()).adjusted(unit, unit, -unit, -unit)
-        fill = self._colour if self.lit else RAISED
-        if self.isDown():
-            fill = mixed(fill, GROUND, 0.7)
-        elif self.underMouse():
-            fill = mixed(fill, TEXT, 0.92)
-        painter.setPen(QtGui.QPen(self._colour if self.lit else mixed(self._colour, GROUND, 0.55), 1.5 * unit))
-        painter.setBrush(fill)
-        painter.drawRoundedRect(frame, 7 * unit, 7 * unit)
+        painter, frame = self._begin(mixed(self._colour, GROUND, 0.55), 0.7)
         centre = QtCore.Qt.AlignmentFlag.AlignCenter
         upper = QtCore.QRectF(frame.left(), frame.top() + 2 * unit, frame.width(), 0.56 * frame.height())
         lower = QtCore.QRectF(frame.left(), upper.bottom() - 2 * unit, frame.width(), frame.bottom() - upper.bottom())

@@ -48,6 +48,7 @@ from realtime.callback import (
     exchange,
     stream_callback,
 )
+from realtime.ring import read_ring, write_ring
 
 MINIMUM_CAPACITY = 1 << 17
 
@@ -213,7 +214,7 @@ class Bridge:
             raise ValueError(f"input up to {start + count} has not arrived, or {count} samples are too many at once")
         silent = min(count, max(0, -start))
         out[:silent] = 0
-        _from_ring(self._in_ring, start + silent, out[silent:count])
+        read_ring(self._in_ring, start + silent, out[silent:count])
         # The callback may be an eighth of the ring beyond the head it shows, twice at most.
         return load_after_reads(self._words, IN_HEAD) - max(start, 0) <= capacity - capacity // 4
 
@@ -223,8 +224,8 @@ class Bridge:
         `tail` [up to tail, out_channels] is what overlap-add already holds behind them, weighted as
         `tail_weights` say; `fill_gain` the linear gain, one or [out_channels], at which dry sound fills a gap.
         """
-        _to_ring(self._out_ring, self._end, block)
-        _to_ring(self._weight_ring, self._end, np.broadcast_to(np.float32(1), len(block)))
+        write_ring(self._out_ring, self._end, block)
+        write_ring(self._weight_ring, self._end, np.broadcast_to(np.float32(1), len(block)))
         self._end += len(block)
         self._tail_start, self._tail_end = self._end, self._end + len(tail)
         self._hand_over(tail, self._weights[: len(tail)], fill_gain)
@@ -243,8 +244,8 @@ class Bridge:
         left = tail[start - self._tail_start :][:count]
         wet[: len(left)] = left
         weight[: len(left)] = self._slot_weights[slot, start - self._tail_start :][: len(left)]
-        _to_ring(self._out_ring, start, wet)
-        _to_ring(self._weight_ring, start, weight)
+        write_ring(self._out_ring, start, wet)
+        write_ring(self._weight_ring, start, weight)
         self._end = self._whole = position
         self._hand_over(tail, self._slot_weights[slot, : len(tail)], self._fills[slot])
 
@@ -276,17 +277,3 @@ class Bridge:
         words = self._words
         fields = (CALLBACKS, XRUNS, GAPS, GAP_SAMPLES, LARGEST_BLOCK)
         return Counts(*(int(words[field]) for field in fields))
-
-
-def _to_ring(ring: np.ndarray, position: int, rows: np.ndarray) -> None:
-    at = position % len(ring)
-    first = min(len(rows), len(ring) - at)
-    ring[at : at + first] = rows[:first]
-    ring[: len(rows) - first] = rows[first:]
-
-
-def _from_ring(ring: np.ndarray, position: int, rows: np.ndarray) -> None:
-    at = position % len(ring)
-    first = min(len(rows), len(ring) - at)
-    rows[:first] = ring[at : at + first]
-    rows[first:] = ring[: len(rows) - first]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from realtime.ring import read_ring, write_ring
+
 # What stands in the last column where the stems are not there: so little that it changes nothing of what plays beside it in
 # a stretcher or resampler. Above the other, any part of a sample has none.
 MARK = 2.0**-10
@@ -32,20 +34,14 @@ class StemRing:
         end = self._end + len(rows)
         self._begun = end
         rows = rows[-capacity:]
-        at = (end - len(rows)) % capacity
-        here = min(len(rows), capacity - at)
-        self._ring[at : at + here] = rows[:here]
-        self._ring[: len(rows) - here] = rows[here:]
+        write_ring(self._ring, end - len(rows), rows)
         self._end = end
 
     def read(self, start: int, out: np.ndarray) -> None:
         """Copy what stands at [start, start + n) into `out` [n, columns]; silence with a mark where any of it is not there."""
         capacity, count = len(self._ring), len(out)
         if start >= 0 and start + count <= self._end:
-            at = start % capacity
-            here = min(count, capacity - at)
-            out[:here] = self._ring[at : at + here]
-            out[here:] = self._ring[: count - here]
+            read_ring(self._ring, start, out)
             # Nor overwritten meanwhile.
             if start >= self._begun - capacity:
                 return

@@ -12,6 +12,7 @@ import numpy as np
 
 from realtime.atomics import load_acquire, load_after_reads, store_release
 from realtime.inserts.insert import PARAMETERS, SLOTS
+from realtime.ring import read_ring, write_ring
 
 # The process of the plugins has no compiled loads and stores; a lock let go and taken again keeps reads and writes in order.
 _ORDER = threading.Lock()
@@ -54,14 +55,14 @@ class Line:
         if not self._words[_OPEN]:
             self._words[_BEGUN] = self._words[_RETURNED] = start
             store_release(self._words, _OPEN, 1)
-        _write(self._going, start, block)
+        write_ring(self._going, start, block)
         store_release(self._words, _SENT, start + len(block))
 
     def receive(self, start: int, out: np.ndarray) -> int:
         """Copy what has come back from position `start` on into `out` [n, channels]; return how many samples there are."""
         there = load_acquire(self._words, _RETURNED) - start if self._words[_OPEN] else 0
         count = max(0, min(len(out), there))
-        _read(self._coming, start, out[:count])
+        read_ring(self._coming, start, out[:count])
         return count
 
     @property
@@ -84,14 +85,14 @@ class Line:
     def take(self, start: int, out: np.ndarray) -> bool:
         """Copy what was sent from `start` on, which must be there, into `out`; return False where it is overwritten."""
         _fence()
-        _read(self._going, start, out)
+        read_ring(self._going, start, out)
         _fence()
         return load_after_reads(self._words, _SENT) - start <= self.capacity // 2
 
     def give(self, start: int, block: np.ndarray) -> None:
         """Return `block` for the positions from `start` on."""
         block = block[-(self.capacity // 2) :] if len(block) > self.capacity // 2 else block
-        _write(self._coming, start, block)
+        write_ring(self._coming, start, block)
         _fence()
         store_release(self._words, _RETURNED, start + len(block))
 
@@ -100,20 +101,6 @@ def _fence() -> None:
     for _ in range(2):
         _ORDER.acquire()
         _ORDER.release()
-
-
-def _write(ring: np.ndarray, position: int, rows: np.ndarray) -> None:
-    at = position % len(ring)
-    first = min(len(rows), len(ring) - at)
-    ring[at : at + first] = rows[:first]
-    ring[: len(rows) - first] = rows[first:]
-
-
-def _read(ring: np.ndarray, position: int, rows: np.ndarray) -> None:
-    at = position % len(ring)
-    first = min(len(rows), len(ring) - at)
-    rows[:first] = ring[at : at + first]
-    rows[first:] = ring[: len(rows) - first]
 
 
 class History:
@@ -125,9 +112,9 @@ class History:
     def write(self, start: int, sounds: np.ndarray) -> None:
         """Keep `sounds` [rows, n, channels] from position `start` on."""
         for ring, sound in zip(self._rings, sounds, strict=True):
-            _write(ring, start, sound)
+            write_ring(ring, start, sound)
 
     def read(self, start: int, out: np.ndarray) -> None:
         """Copy what is kept from `start` on into `out` [rows, n, channels]."""
         for ring, sound in zip(self._rings, out, strict=True):
-            _read(ring, start, sound)
+            read_ring(ring, start, sound)
