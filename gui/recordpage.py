@@ -6,6 +6,7 @@ from pyqtgraph.Qt import QtCore, QtGui, QtWidgets
 
 from gui.button import Latch
 from gui.choosers import Caption, ChoiceButton
+from gui.clocktext import clock_text
 from gui.echo import Echo
 from gui.palette import CAUTION, DIM, INK, LINE, NEUTRAL, PANEL, TEXT, WARNING, fitted_font, font, mixed
 
@@ -19,13 +20,6 @@ FORMATS = {
 # Files are opened on the host's disk before it says that it records.
 PATIENCE = 2.0
 USUAL = "usual: in the music folder"
-
-
-def clock_text(seconds: float) -> str:
-    """Return `seconds` as minutes and seconds, with hours where there are any."""
-    whole = max(0, int(seconds))
-    hours, rest = divmod(whole, 3600)
-    return (f"{hours}:{rest // 60:02d}" if hours else f"{rest // 60}") + f":{rest % 60:02d}"
 
 
 class RecordButton(Latch):
@@ -192,7 +186,7 @@ class RecordPage(QtWidgets.QWidget):
         state = str(self._values.get("/record/state", "off"))
         seconds, lost = float(self._values.get("/record/seconds", 0.0)), float(self._values.get("/record/lost", 0.0))
         recording, finishing = state == "recording", state == "finishing"
-        time = clock_text(seconds)
+        time = clock_text(seconds, 0)
         self.button.show_words(time if recording else f"FINISHING  {time}" if finishing else "RECORD")
         words = {"off": "ready", "recording": "recording", "finishing": "the files are being finished"}.get(state, state)
         if lost > 0.0:

@@ -25,7 +25,7 @@ from realtime.errors import HostError
 from realtime.gesture import MOST_POINTS, Gesture, Point, narrow
 from realtime.state import ControlState, Message
 from realtime.tape import make_folder
-from realtime.wholetext import write_whole
+from realtime.wholewrite import write_whole
 
 SUFFIX = ".gesture"
 LONGEST = 24 * 3600.0

@@ -17,7 +17,7 @@ from realtime.separator import Separator
 from realtime.state import Message
 from realtime.tape import make_folder
 from realtime.toml import bare, literal
-from realtime.wholetext import write_whole
+from realtime.wholewrite import write_whole
 
 VERSION = 1
 SUFFIX = ".toml"

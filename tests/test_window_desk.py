@@ -16,11 +16,11 @@ if trouble := qt_trouble():
 from pyqtgraph.Qt import QtCore, QtGui, QtTest, QtWidgets
 
 from gui.client import Client
+from gui.clocktext import clock_text
 from gui.devicepage import devices_of
 from gui.gesturebar import place_of, speed_of
 from gui.midihints import address_of, moved_by
 from gui.notices import LEAST, SHOWN, Notices
-from gui.recordpage import clock_text
 from gui.trace import Trace
 from gui.welcome import PATIENCE, Welcome
 from gui.window import DEVICE, MORPH, OUT, REC, Window
@@ -227,7 +227,7 @@ def test_a_recording_that_stopped_or_lost_sound_says_so(qtbot, host, window):
     host.put("/record/state", "stopped: the disk is full")
     host.put("/record/lost", 2.5)
     qtbot.waitUntil(lambda: window.record.state.text() == "stopped: the disk is full · 2.5 s lost: the disk is too slow")
-    assert [clock_text(seconds) for seconds in (0, 61.9, 3600)] == ["0:00", "1:01", "1:00:00"]
+    assert [clock_text(seconds, 0) for seconds in (0, 61.9, 3600)] == ["0:00", "1:01", "1:00:00"]
 
 
 # Outputs.

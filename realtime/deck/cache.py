@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 import shutil
 import time
 from pathlib import Path
@@ -19,7 +18,7 @@ import soundfile
 from platformdirs import user_cache_dir
 
 from realtime.errors import HostError
-from realtime.wholetext import write_whole
+from realtime.wholewrite import write_whole
 
 FORMAT = 1
 # Samples of a segment, and how many of the next one it holds besides, which readers fade over.
@@ -72,16 +71,7 @@ class Entry:
             streams.append(part.getvalue())
         about = {"lengths": [len(stream) for stream in streams], "levels": levels.tolist()}
         body = json.dumps(about).encode() + b"\n" + b"".join(streams)
-        path = self.path(index)
-        fresh = path.with_name(f".{path.name}.{os.getpid()}")
-        try:
-            with fresh.open("wb") as file:
-                file.write(hashlib.sha256(body).digest() + body)
-                file.flush()
-                os.fsync(file.fileno())
-            fresh.replace(path)
-        finally:
-            fresh.unlink(missing_ok=True)
+        write_whole(self.path(index), hashlib.sha256(body).digest() + body)
         return 32 + len(body)
 
     def levels(self, index: int) -> np.ndarray:

@@ -15,7 +15,7 @@ from realtime.errors import HostError
 from realtime.midi.entry import ACTIONS, Entry, action_for, gradual, mappable, needs_value
 from realtime.midi.source import ENCODINGS, KINDS, Source
 from realtime.toml import bare, literal
-from realtime.wholetext import write_whole
+from realtime.wholewrite import write_whole
 
 HEADING = """\
 # LaSAFT Live: what moves what over MIDI. docs/control/midi.md says what may stand here.
