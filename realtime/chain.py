@@ -55,6 +55,11 @@ class Native:
         """Hand a mix to the engine; `at` is a position of the stream, None at once."""
         self.engine.schedule.submit(mix, None if at is None else at - self.base)
 
+    @property
+    def finishes(self) -> int:
+        """The position up to which the sound is finished with the next step."""
+        return self.base + self.engine.start + 2 * self.engine.step
+
     def feed(self, block: np.ndarray) -> tuple[Stretch, ...]:
         """Take `block` [quantum, engine.inputs]; return the stretches it finishes, valid until the next call.
 
@@ -134,6 +139,11 @@ class Resampled:
             stretches.append(Stretch(self._position, sound[:count], fading, engine.fills.copy()))
             self._position += count
         return tuple(stretches)
+
+    @property
+    def finishes(self) -> int:
+        """The position up to which the sound is finished with the next step."""
+        return self._position + self.hop
 
     def feed(self, block: np.ndarray) -> tuple[Stretch, ...]:
         """Take `block` [quantum, engine.inputs]; return the stretches it finishes."""

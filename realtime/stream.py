@@ -27,6 +27,9 @@ from realtime.work import WorkCounts
 # The longest overlap-add tail of a chain that may take over, in samples.
 _ROOM = 8192
 
+# How long before its next step is expected the inference thread begins to look for it, and how often, in seconds.
+_EARLY, _LOOK = 0.0003, 0.0001
+
 # How often plugins are waited for where another chain takes over, a look each.
 _UNSETTLED = 50
 
@@ -208,7 +211,7 @@ class Stream:
         """Count on blocks of `block` samples from now on, at `latency`; for a device that stands still meanwhile."""
         self.block, self.latency = block, latency
         self.describe()
-        self._limit = latency.reserve + 4 * max(self.chain.hop, block) + latency.lookahead
+        self._set_limit()
         self.bridge.change_latency(latency.inside)
 
     @property
@@ -221,9 +224,15 @@ class Stream:
         self._chains = (chain,)
         self._feed = self.feed_for(chain)
         self._read = read
-        # Further behind than this, hops are left out: late sound is of no use, and the delay must not grow.
-        # It costs what is on its way through the look-ahead as well.
-        self._limit = latency.reserve + 4 * max(chain.hop, self.block) + latency.lookahead
+        self._set_limit()
+
+    def _set_limit(self) -> None:
+        """Say when hops are left out: late sound is of no use, and the delay must not grow."""
+        latency = self.latency
+        self._limit = latency.reserve + 4 * max(self.chain.hop, self.block) + latency.lookahead
+        # As soon as nothing of a hop would be heard any more, or those behind it are late for its sake; but not where that
+        # costs what is on its way through a look-ahead or plugins as well.
+        self._hasty = not latency.lookahead and not latency.inserts
 
     def _hand_over(self) -> None:
         """Let the successor take over, once the sound is late enough for it."""
@@ -310,8 +319,13 @@ class Stream:
             self.failure = failure
 
     def _wait(self) -> None:
-        missing = self._read + self.chain.quantum - self.bridge.available()
-        time.sleep(min(0.02, max(0.0002, (missing - self.block) / self.rate)))
+        # Looking often costs more than it finds: on a machine that is shared, whoever never rests is made to.
+        have, wanted = self.bridge.available(), self._read + self.chain.quantum
+        wanted = have - (have - wanted) // self.block * self.block
+        left = 0.0
+        if self._clock is not None:
+            left = self._clock[1] + (wanted - self.latency.read_ahead) / self.rate - time.time() - _EARLY
+        time.sleep(min(0.02, max(_LOOK, left)))
 
     def advance(self) -> bool:
         """Process one quantum if it has arrived; return whether it had."""
@@ -325,7 +339,9 @@ class Stream:
                 # It has caught up, and what it gives is there sooner.
                 bridge.change_latency(self.latency.inside)
             return False
-        late = have - self._read > self._limit
+        late = have - self._read > self._limit or (
+            self._hasty and self._own_from < self.chain.finishes <= bridge.played()
+        )
         block = self._feed.take(self._read)
         if block is None:
             block = self._feed.silence()

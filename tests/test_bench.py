@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+import time
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -17,9 +18,10 @@ import soundfile
 from conftest import Graph, metadata
 
 import run_live
-from realtime.bench import Request, bench, contenders, machine, suite
+from realtime.bench import Request, bench, card, contenders, machine, suite
 from realtime.bench.arithmetic import count_macs, macs_of
 from realtime.bench.bare import with_bare
+from realtime.bench.card import Card
 from realtime.bench.change import click_db, measure_click
 from realtime.bench.child import Child
 from realtime.bench.computer import peak_memory
@@ -34,6 +36,7 @@ from realtime.bench.page import page, rate_sentence
 from realtime.bench.report import Refused, Report
 from realtime.bench.tagged import TagFigures, bundle, measure_tags
 from realtime.bench.task import Task
+from realtime.bridge import Bridge
 from realtime.errors import HostError
 from realtime.latency import Mode, latency_for
 from realtime.library import find_separator
@@ -223,6 +226,26 @@ def test_the_controls_misses_are_those_later_than_the_reserve_and_change_no_othe
 
 
 # The paced run.
+
+
+@pytest.mark.parametrize("loop", ["compiled", "python"])
+def test_the_card_plays_its_music_over_and_over(loop, monkeypatch):
+    if loop == "python":
+        monkeypatch.setattr(card, "_compiled_loop", lambda: None)
+    elif card._compiled_loop() is None:
+        pytest.skip("there is no compiled loop on this system")
+    music = np.random.default_rng(0).standard_normal((1000, 2)).astype(np.float32)
+    bridge, device = Bridge(latency=0, hop=64, tail_weights=np.zeros(0)), Card(music, 44100, 64)
+    device.start(bridge)
+    while bridge.available() < 3000:
+        assert device.active()
+        time.sleep(0.001)
+    device.stop()
+    assert not device.active() and device.error is None
+    heard = np.zeros((bridge.available(), 2), np.float32)
+    assert bridge.read(0, len(heard), heard)
+    assert len(heard) % 64 == 0
+    np.testing.assert_array_equal(heard, np.resize(music, heard.shape))
 
 
 def test_a_record_keeps_every_hop_and_when_one_was_missed():

@@ -65,11 +65,13 @@ def test_a_stall_fades_on_the_tail_to_the_dry_sound_at_the_power_of_the_mix_and_
     assert residual_db(heard[:gap], wet[:gap]) < -100
 
     tail = slice(gap, gap + mode.synthesis - mode.hop)
-    after = slice(tail.stop, back)
+    after, late = slice(tail.stop, played), slice(played, back)
     # One gain for the whole gap: that at which the dry sound has the power of the mix.
     fill = float(np.vdot(heard[after], dry[after]) / np.vdot(dry[after], dry[after]))
     assert fill == pytest.approx(0.5, rel=0.05)
     assert residual_db(heard[after], fill * dry[after]) < -100
+    # Once the next hop is there, the gain goes to that of its mix.
+    assert played == back or residual_db(heard[late], fill * dry[late]) < -40
     weights = tail_weights(mode)[:, None]
     assert residual_db(heard[tail], weights * wet[tail] + (1 - weights) * fill * dry[tail]) < -90
 
@@ -90,6 +92,16 @@ def test_every_hop_that_was_not_there_in_time_is_counted(swap, name, start, end)
     due = np.arange(first, len(audio), mode.hop)
     assert stream.misses == np.count_nonzero((gap <= due) & (due < back))
     assert stream.hops == len(audio) // mode.hop
+
+
+@pytest.mark.parametrize(("name", "start", "end"), STALLS)
+def test_a_hop_of_which_nothing_would_be_heard_is_not_computed(swap, monkeypatch, name, start, end):
+    run, computed = Runner.run, []
+    monkeypatch.setattr(Runner, "run", lambda runner: computed.append(runner) or run(runner))
+    stream, mode, _, _ = stalled(swap, name, start, end)
+    finishes = np.arange(mode.hop, 24000, mode.hop) + mode.hop - mode.synthesis
+    gap, played = gap_of(mode, stream.latency.added, start, end)
+    assert len(computed) == stream.hops - np.count_nonzero((gap < finishes) & (finishes <= played))
 
 
 @pytest.mark.parametrize("name", MODE_NAMES)

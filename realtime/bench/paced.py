@@ -1,11 +1,12 @@
 """A paced run: one mode and run of a separator on the null device, in real time, with the condition changing.
 
-Deadlines are absolute: the device's blocks come and go by the clock, so that a late hop leaves those of the following ones where
-they were, as a sound card would. The first second is discarded. The control (`realtime.bench.control`) keeps the same schedule.
+Deadlines are absolute: the device's blocks come and go by the clock (`realtime.bench.card`), so that a late hop leaves those of
+the following ones where they were. The first second is discarded. The control (`realtime.bench.control`) keeps the same schedule.
 """
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -15,6 +16,7 @@ import soundfile
 
 from realtime.bench.arithmetic import count_macs
 from realtime.bench.bare import with_bare
+from realtime.bench.card import Card
 from realtime.bench.change import measure_click
 from realtime.bench.child import Child
 from realtime.bench.computer import peak_memory
@@ -22,12 +24,12 @@ from realtime.bench.control import Schedule, keep_schedule
 from realtime.bench.delay import measure_delay
 from realtime.bench.figures import Course, Figures, Measured, percentile
 from realtime.bench.task import Task
-from realtime.devices.null import NullDevice
 from realtime.errors import HostError
 from realtime.memory import lock_memory
 from realtime.mix import Mix
 from realtime.plan import Plan
 from realtime.presets import presets_for
+from realtime.remote import SWITCH_INTERVAL
 from realtime.separator import Separator
 from realtime.session import Session, mode_of
 from realtime.stream import Stream, WorkCounts
@@ -84,7 +86,7 @@ def measure(task: Task) -> Iterator[int | Schedule | Measured]:
     mode, stream, started = mode_of(separator, task.mode), session.stream, session.started
     rate, block, latency = started.rate, started.block, started.latency
     music, _ = soundfile.read(task.music, dtype="float32", always_2d=True)
-    session.device = NullDevice(_looped(music), rate, block, music.shape[1])
+    session.device = Card(music, rate, block)
     stream.engine.ends_at = None
     period, reserve = stream.engine.step / stream.engine.rate, latency.reserve / rate
     hops = task.hops or round(SECONDS / period)
@@ -179,6 +181,7 @@ def with_control(measured: Measured, schedule: Schedule, late: np.ndarray) -> Me
 
 
 def _send_measured(pipe, task: Task) -> None:
+    sys.setswitchinterval(SWITCH_INTERVAL)
     messages = measure(task)
     pipe.send(next(messages))
     # As live, when all is built; what that disturbs is discarded with the warm-up.
@@ -204,15 +207,3 @@ def measure_paced(task: Task, show: Callable[[int], object]) -> Measured:
     if not task.bare:
         return measured
     return Measured(with_bare(measured.figures, task, schedule), measured.course)
-
-
-def _looped(audio: np.ndarray) -> Callable[[int], np.ndarray]:
-    position = 0
-
-    def read(n: int) -> np.ndarray:
-        nonlocal position
-        rows = audio[(position + np.arange(n)) % len(audio)]
-        position = (position + n) % len(audio)
-        return rows
-
-    return read
