@@ -27,8 +27,8 @@ from realtime.work import WorkCounts
 # The longest overlap-add tail of a chain that may take over, in samples.
 _ROOM = 8192
 
-# How long before its next step is expected the inference thread begins to look for it, and how often, in seconds.
-_EARLY, _LOOK = 0.0003, 0.0001
+# In seconds: how long before its next step is expected the inference thread begins to look for it, how often, and when it is overdue.
+_EARLY, _LOOK, _LONG = 0.0003, 0.0001, 0.1
 
 # How often plugins are waited for where another chain takes over, a look each.
 _UNSETTLED = 50
@@ -114,6 +114,8 @@ class Stream:
         capacity = capacity_for(SEEN, max(rate, engine.rate), engine.step)
         self.use(Taps(Layout(engine.channels, capacity, max(Layout.stems, len(engine.names)))))
         self._clock: tuple[int, float] | None = None
+        # On the monotonic clock: when position 0 went in, and what that is found from.
+        self._begun = 0.0
         self._origin = self._last_origin = math.inf
         self._origin_due = 0.0
         self._stop, self._ready = threading.Event(), threading.Event()
@@ -322,10 +324,9 @@ class Stream:
         # Looking often costs more than it finds: on a machine that is shared, whoever never rests is made to.
         have, wanted = self.bridge.available(), self._read + self.chain.quantum
         wanted = have - (have - wanted) // self.block * self.block
-        left = 0.0
-        if self._clock is not None:
-            left = self._clock[1] + (wanted - self.latency.read_ahead) / self.rate - time.time() - _EARLY
-        time.sleep(min(0.02, max(_LOOK, left)))
+        left = self._begun + (wanted - self.latency.read_ahead) / self.rate - time.monotonic() - _EARLY
+        # A device that stands still, or has not begun, is not looked for as eagerly.
+        time.sleep(min(0.02, max(_LOOK if left > -_LONG else 5 * _LOOK, left)))
 
     def advance(self) -> bool:
         """Process one quantum if it has arrived; return whether it had."""
@@ -386,8 +387,8 @@ class Stream:
             bridge.publish(block, tail, fills)
 
     def _track(self, have: int) -> None:
-        """Follow the wall-clock time of position 0, as the least lateness seen in the last second or two."""
-        now = time.time()
+        """Follow the time of position 0, as the least lateness seen in the last second or two."""
+        now = time.monotonic()
         have -= self.latency.read_ahead
         if have <= 0:
             return
@@ -396,7 +397,9 @@ class Stream:
         if now >= self._origin_due:
             # Two windows in turn: a clock that drifts is followed, and one late look does not count.
             self._last_origin, self._origin, self._origin_due = self._origin, origin, now + 1
-        self._clock = (0, min(self._origin, self._last_origin))
+        self._begun = min(self._origin, self._last_origin)
+        # Whoever sends time tags has the clock on the wall, which may be set meanwhile.
+        self._clock = (0, self._begun + time.time() - now)
 
     def _tap(self, block: np.ndarray, mixed: bool) -> None:
         engine, taps = self.engine, self.taps
