@@ -399,11 +399,11 @@ def _separate(options: argparse.Namespace) -> int:
     from rich.markup import escape
     from rich.progress import Progress
 
+    from realtime.defaults import mode_of
     from realtime.errors import HostError
     from realtime.library import find_separator
     from realtime.offline import separate_file
     from realtime.separator import Separator
-    from realtime.session import mode_of
 
     separator = Separator.load(find_separator(options.model))
     mode = mode_of(separator, options.latency)
@@ -441,10 +441,10 @@ def _perform(options: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.progress import Progress
 
+    from realtime.defaults import mode_of
     from realtime.library import find_separator
     from realtime.performance import Performance, perform
     from realtime.separator import Separator
-    from realtime.session import mode_of
 
     separator = Separator.load(find_separator(options.model))
     performance = Performance(

@@ -18,6 +18,7 @@ from realtime.deck.preparer import HighQuality, Preparer
 from realtime.demo import SHOW
 from realtime.devicechoice import ADDRESSES as DEVICES
 from realtime.devicechoice import DeviceChoice
+from realtime.enginemessages import Automatic, DeviceState, Ended
 from realtime.errors import HostError
 from realtime.gesturefile import find_gesture, read_gesture
 from realtime.gestures import ADDRESSES, Gestures
@@ -37,7 +38,7 @@ from realtime.outputs import watch_outputs
 from realtime.plan import Plan, Started, Wish
 from realtime.recorder import ADDRESSES as RECORDING
 from realtime.recorder import Recorder
-from realtime.remote import Automatic, DeviceState, Ended, RemoteEngine
+from realtime.remote import RemoteEngine
 from realtime.scene import Scene
 from realtime.scenes import ADDRESSES as SCENES
 from realtime.scenes import Scenes

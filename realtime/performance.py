@@ -14,6 +14,7 @@ from typing import Self
 import numpy as np
 
 from realtime.control import Value
+from realtime.defaults import default_run
 from realtime.demo import demo_song
 from realtime.devices.file import FileSource, reader
 from realtime.engine import Engine
@@ -25,7 +26,6 @@ from realtime.metadata import Metadata
 from realtime.mix import Mix
 from realtime.picture import check_picture, draw_performance
 from realtime.separator import Separator
-from realtime.session import default_run
 from realtime.state import Change, ControlState, Message
 from realtime.wholefiles import whole_files
 

@@ -1,264 +1,42 @@
-"""The engine's process, and the link to it: mixes go there, telemetry comes back."""
+"""The link to the engine's process (`realtime.engineprocess`): mixes go there, telemetry comes back."""
 
 from __future__ import annotations
 
 import atexit
 import logging
 import multiprocessing
-import os
 import queue
-import random
-import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
-from realtime.changes import Changes, Notice
-from realtime.comeback import POLL, await_device, limited
+from realtime.changes import Notice
+from realtime.comeback import POLL
 from realtime.deck.orders import DeckNews, Order, Peaks
-from realtime.errors import DeviceError, HostError
-from realtime.grants import Grants
+from realtime.enginemessages import PLAYING, Automatic, DeviceState, Ended, Found, Lost, Shared, Waiting
+from realtime.engineprocess import LONGEST_START, main
+from realtime.errors import HostError
 from realtime.inserts.insert import Place, SlotNews, Turn
-from realtime.interrupts import interrupts_held, leave_ends_to_parent
-from realtime.memory import lock_memory
+from realtime.interrupts import interrupts_held
 from realtime.mix import Mix, Schedule
 from realtime.move import Ask, Go, Move, Moved, Release, Retake, Standing
 from realtime.plan import Plan, Started, Wish
 from realtime.segment import Segment
-from realtime.session import Session
-from realtime.tape import Recording, Tape
-from realtime.taps import Layout, Taps
+from realtime.tape import Tape
+from realtime.taps import Taps
 from realtime.telemetry import Telemetry
 from realtime.view import View
 
-# The inference thread asks for the interpreter between any two runs of the network, and another thread of Python
-# (which receives mixes, or builds another network) lets go of it only after this many seconds: not the usual 0.005.
-SWITCH_INTERVAL = 0.0005
-
-_BEAT = 1 / 30
-# Seconds between two looks at the deck's file as a whole, which fills little by little.
-_GLANCE = 0.5
 # Wishes and orders that wait for the engine's process, or for a device; of more than these the oldest go.
 MOST_HELD = 1024
-# No start of a device takes longer, but for one whose server goes meanwhile.
-_LONGEST_START = 60.0
 # No change of what runs takes longer.
 _LONGEST_ANSWER = 30.0
 # What a process may take to finish, in seconds, before it is ended.
 _LONGEST_END = 10.0
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Automatic:
-    """Whether the mode is stepped down and up by itself."""
-
-    on: bool
-
-
-@dataclass(frozen=True)
-class Ended:
-    """The run is over: the last telemetry, files written, and what went wrong if anything did."""
-
-    telemetry: Telemetry | None = None
-    files: tuple[Path, ...] = ()
-    failure: str | None = None
-
-
-@dataclass(frozen=True)
-class Lost:
-    """The device has gone, as `reason` says without a full stop; `plan` goes on with it once it is back."""
-
-    reason: str
-    plan: Plan
-
-
-@dataclass(frozen=True)
-class Waiting:
-    """Why the device is still waited for, without a full stop."""
-
-    reason: str
-
-
-@dataclass(frozen=True)
-class Found:
-    """The device is back; a mix to go on with is asked for."""
-
-
-@dataclass(frozen=True)
-class DeviceState:
-    """`playing`, or `waiting: ` and why, while the device is gone."""
-
-    text: str = "playing"
-
-
-PLAYING = DeviceState()
-
-
-@dataclass(frozen=True)
-class _Shared:
-    """The memory is there, and what to record from it."""
-
-    layout: Layout
-    recording: Recording | None
-
-
-def _serve(plan: Plan, pipe, name: str, comeback: bool = False, successor: bool = False) -> None:
-    # What ends a group reaches all of it; the control process decides when sound ends, and its end is ours.
-    leave_ends_to_parent()
-    sys.setswitchinterval(SWITCH_INTERVAL)
-    try:
-        if comeback:
-            plan = _await(plan, pipe)
-        session = _session(plan, comeback)
-        layout = session.stream.taps.layout
-        segment = Segment.create(name, layout.size)
-        session.stream.use(Taps(layout, segment.buf))
-        # Before the sound: to lock what is there takes its time, of which one that takes over has none later.
-        memory_refused = lock_memory() if plan.realtime and successor else None
-        pipe.send(_Shared(layout, session.recording))
-        # The answer is that control has the memory, and all its files are open; and where a run stands that is taken over.
-        answer = pipe.recv()
-        if isinstance(answer, Go):
-            session.go_on_from(answer.plan)
-        elif plan.realtime:
-            memory_refused = lock_memory()
-        with limited(_LONGEST_START) if comeback else nullcontext():
-            session.start(pipe.send)
-    except HostError as problem:
-        if comeback and isinstance(problem, DeviceError):
-            pipe.send(Lost(str(problem).splitlines()[0].rstrip("."), plan))
-            return
-        pipe.send(Ended(failure=str(problem)))
-        return
-    if plan.realtime:
-        stream = session.stream
-        session.note(Grants(None if plan.lockstep else stream.priority, stream.priority_refused, memory_refused))
-    pipe.send(session.started)
-    stop = threading.Event()
-    changes = Changes(session, plan.automatic)
-    if isinstance(answer, Go):
-        # What was changed of the other run while this one made itself ready.
-        changes.automatic = answer.plan.automatic
-        wish = replace(Wish.since(plan, answer.plan), inserts=session.plugins.stale)
-        if wish != Wish():
-            changes.ask(wish)
-    # Answers to control go by the one thread that sends.
-    answers: queue.SimpleQueue[Standing] = queue.SimpleQueue()
-
-    def standing() -> Plan:
-        return replace(session.resumption(), latency=changes.wanted, automatic=changes.automatic)
-
-    def receive() -> None:
-        try:
-            while (message := pipe.recv()) is not None:
-                if isinstance(message, Wish):
-                    changes.ask(message)
-                elif isinstance(message, Automatic):
-                    changes.automatic = message.on
-                elif isinstance(message, Place | Turn):
-                    session.plugins.order(message)
-                    if isinstance(message, Place):
-                        changes.ask(Wish(inserts=True))
-                elif isinstance(message, Order):
-                    if session.deck is not None:
-                        session.deck.order(message)
-                elif isinstance(message, Ask | Release):
-                    if isinstance(message, Release):
-                        session.release()
-                    answers.put(Standing(standing()))
-                elif isinstance(message, Retake):
-                    session.retake()
-                else:
-                    for at, mix in message:
-                        session.stream.submit(mix, at)
-        except (EOFError, OSError):
-            pass  # control is gone, and with it whoever could still stop the sound
-        finally:
-            # Nor does what heard nothing any more play on.
-            stop.set()
-
-    threading.Thread(target=receive, name="mixes", daemon=True).start()
-    told: DeckNews | None = None
-    glance, shown = 0.0, Peaks(b"")
-    slots: tuple[SlotNews, ...] = ()
-    # Looks at uneven intervals, so that no device keeps step with it, which would look like longer blocks.
-    while not session.over and not stop.wait(random.uniform(0.5, 1.5) * _BEAT):
-        changes.beat()
-        while not answers.empty():
-            pipe.send(answers.get())
-        while not changes.told.empty():
-            pipe.send(changes.told.get())
-        session.plugins.beat()
-        while not session.plugins.said.empty():
-            pipe.send(Notice(session.plugins.said.get()))
-        if (now := session.plugins.news()) != slots:
-            for each in now:
-                if each not in slots:
-                    pipe.send(each)
-            slots = now
-        if session.deck is not None:
-            while not session.deck.said.empty():
-                pipe.send(Notice(session.deck.said.get()))
-            if (now := session.deck.news()) != told:
-                pipe.send(told := now)
-            if time.monotonic() >= glance and (seen := session.deck.overview()) != shown:
-                pipe.send(shown := seen)
-                glance = time.monotonic() + _GLANCE
-    if (lost := session.lost) is not None and not stop.is_set():
-        # Nothing of the device is closed, because that may hang.
-        session.plugins.close()
-        pipe.send(Lost(lost, standing()))
-        return
-    failure = session.failure
-    session.stop()
-    pipe.send(Ended(failure=failure))
-
-
-def _session(plan: Plan, comeback: bool) -> Session:
-    """Return the session of `plan`; where a device comes back and the deck's file does not, with an empty deck."""
-    try:
-        return Session(plan)
-    except DeviceError:
-        raise
-    except HostError as problem:
-        if not comeback or plan.deck is None or plan.deck.path is None:
-            raise
-        session = Session(replace(plan, deck=replace(plan.deck, path=None)))
-        session.deck.said.put(f"{str(problem).rstrip('.')}. The deck is empty now.")
-        return session
-
-
-def _await(plan: Plan, pipe) -> Plan:
-    """Return `plan` with the mix of now, once its device is back."""
-
-    def pause(seconds: float) -> None:
-        # Nobody sends anything now; but what is heard may be that control is gone.
-        if pipe.poll(seconds):
-            pipe.recv()
-
-    plan = await_device(plan, lambda reason: pipe.send(Waiting(reason)), pause=pause)
-    pipe.send(Found())
-    # What else comes was meant for the run before.
-    while not isinstance(mix := pipe.recv(), Mix):
-        pass
-    return replace(plan, mix=mix)
-
-
-def _main(plan: Plan, pipe, name: str, comeback: bool, successor: bool) -> None:
-    try:
-        _serve(plan, pipe, name, comeback, successor)
-    except (EOFError, BrokenPipeError, ConnectionResetError):
-        pass
-    finally:
-        # In vain, unless control was gone before it took the memory.
-        Segment.remove(name)
-    # PortAudio and its host APIs may hold threads that never end; all that matters is closed.
-    os._exit(0)
 
 
 class _Life:
@@ -269,7 +47,7 @@ class _Life:
         self.pipe, theirs = context.Pipe()
         self._name = Segment.new_name()
         arguments = plan, theirs, self._name, comeback, successor
-        self.process = context.Process(target=_main, args=arguments, name="engine", daemon=True)
+        self.process = context.Process(target=main, args=arguments, name="engine", daemon=True)
         with interrupts_held(ends=True):
             self.process.start()
         # At the interpreter's end it would be asked to end, which it does not hear, and then waited for.
@@ -280,7 +58,7 @@ class _Life:
         self._segment: Segment | None = None
         self._tape: Tape | None = None
 
-    def take(self, shared: _Shared, answer: Go | bool = True) -> None:
+    def take(self, shared: Shared, answer: Go | bool = True) -> None:
         """Take the memory, open the files, and say so by `answer`."""
         self._segment = Segment.take(self._name)
         self.taps = taps = Taps(shared.layout, self._segment.buf)
@@ -365,7 +143,7 @@ class RemoteEngine:
         while True:
             try:
                 message = self._life.pipe.recv()
-                if isinstance(message, _Shared):
+                if isinstance(message, Shared):
                     self._life.take(message)
             except (EOFError, OSError):
                 raise HostError(
@@ -478,8 +256,8 @@ class RemoteEngine:
             if life is self._life:
                 self._take(message)
 
-    def _take(self, message: _Shared | Started | Notice | DeckNews | Peaks | SlotNews | Lost | Waiting | Found | Ended | Standing | str | None) -> None:
-        if isinstance(message, _Shared):
+    def _take(self, message: Shared | Started | Notice | DeckNews | Peaks | SlotNews | Lost | Waiting | Found | Ended | Standing | str | None) -> None:
+        if isinstance(message, Shared):
             try:
                 self._life.take(message)
             except OSError:
@@ -666,7 +444,7 @@ class RemoteEngine:
             time.sleep(0.002)
 
 
-def _ready(life: _Life) -> _Shared:
+def _ready(life: _Life) -> Shared:
     """Return what `life` shares once all but its device is ready. Raises HostError with why that cannot be."""
     message = life.pipe.recv()
     if isinstance(message, Ended):
@@ -676,7 +454,7 @@ def _ready(life: _Life) -> _Shared:
 
 def _started(life: _Life) -> Started:
     """Return what `life` plays once its device does. Raises HostError where that refuses, or takes too long."""
-    while life.pipe.poll(_LONGEST_START):
+    while life.pipe.poll(LONGEST_START):
         message = life.pipe.recv()
         if isinstance(message, Ended):
             raise HostError(message.failure)

@@ -1,6 +1,6 @@
 """One live run: separator, engine, stream and device, chosen from a plain description.
 
-Runs in a process of its own (`realtime.remote`), so that neither control nor a window can take the
+Runs in a process of its own (`realtime.engineprocess`), so that neither control nor a window can take the
 interpreter from the inference thread.
 """
 
@@ -10,15 +10,18 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from realtime import providers
+from realtime.cautions import lookahead_cautions, tight
 from realtime.chain import chain_for
 from realtime.choice import Choice
 from realtime.deck.deck import Deck
+from realtime.defaults import default_run, mode_name, with_routes
 from realtime.demo import demo_song
+from realtime.devices.fed import Fed
 from realtime.devices.file import FileSource, endless, reader
 from realtime.devices.null import NullDevice
 from realtime.devices.portaudio import PortAudioDevice
@@ -27,11 +30,10 @@ from realtime.errors import DeviceError, HostError
 from realtime.grants import Grants
 from realtime.inserts import plugins
 from realtime.inserts.plugins import Keepers, Plugins
-from realtime.latency import Latency, Mode, reserve_for
+from realtime.latency import Mode, reserve_for
 from realtime.measurement import measure_work
-from realtime.metadata import Metadata
 from realtime.mix import Mix
-from realtime.outputs import WIDTH, Routes, check_outputs, routes_for, wanted_stems
+from realtime.outputs import WIDTH
 from realtime.plan import Plan, Started, Wish
 from realtime.priority import PRIORITY
 from realtime.probe import Probe
@@ -43,9 +45,6 @@ from realtime.taps import RECORDED, Taps, capacity_for
 
 # Where the device chooses its blocks and varies them, they are taken to be no longer than this.
 VARYING_BLOCK = 1024
-
-# Above this share of the time its samples last, work leaves no room for the rest of the machine.
-TIGHT, IMPOSSIBLE = 0.5, 0.9
 
 # A silence before the sound that lasts longer is explained, in seconds.
 PATIENCE = 1.0
@@ -59,26 +58,6 @@ HAND_OVER = 10.0
 
 def _listed(rates: tuple[int, ...]) -> str:
     return " or ".join(str(rate) for rate in rates)
-
-
-def mode_name(separator: Separator, wanted: str | None) -> str:
-    """Return the latency mode `wanted`, or, for None, `low`, or the first offered by a separator without it.
-
-    Raises HostError where the separator was not trained for the mode.
-    """
-    modes = separator.metadata.modes
-    name = wanted or ("low" if "low" in modes else next(iter(modes)))
-    if name not in modes:
-        raise HostError(
-            f"separator '{separator.metadata.name}' was not trained and measured for latency mode '{name}'; "
-            f"it offers {', '.join(modes)}"
-        )
-    return name
-
-
-def mode_of(separator: Separator, wanted: str | None) -> Mode:
-    """Return the latency mode that `mode_name` names."""
-    return separator.metadata.modes[mode_name(separator, wanted)]
 
 
 class Wire(Protocol):
@@ -99,7 +78,7 @@ class Session:
 
     def __init__(self, plan: Plan, wire: Wire | None = None) -> None:
         self.separator = separator = Separator.load(plan.separator, providers.in_turn(plan.provider))
-        self.plan = plan = _with_routes(plan, separator.metadata)
+        self.plan = plan = with_routes(plan, separator.metadata)
         self._wire = wire
         self._works = dict(plan.works)
         self._choices: dict[tuple, Choice] = {}
@@ -147,7 +126,7 @@ class Session:
             device = self._null(read, rate, block, channels)
         elif read is not None:
             read = _spread(read, self._width)
-            device = _Fed(device, read, self._width)
+            device = Fed(device, read, self._width)
         self.device, self._block, self._engine_rate, self._read = device, block, engine_rate, read
         self.plugins = Plugins(plan.inserts, PRIORITY if plan.realtime else None)
         keepers = self._keepers(separator, mode, run)
@@ -168,13 +147,13 @@ class Session:
             notices.append(fallen)
         chain = chain_for(engine, rate)
         choice = self._delayed(self._choice(separator, name, run), separator, run, keepers)
-        notices += _tight(separator, choice, run)
+        notices += tight(separator, choice, run)
         latency = choice.latency
         if self._frames is not None:
             engine.ends_at = math.ceil(self._frames * engine_rate / rate)
         if engine.lookahead and (self._frames is not None or self.deck is not None or self._endless):
             latency = latency.reading_ahead(device.block)
-        notices += _lookahead_notices(meta, latency, rate, run)
+        notices += lookahead_cautions(meta, latency, rate, run)
         if self.deck is not None and latency.read_ahead:
             late = latency.read_ahead / rate
             notices.append(f"{meta.name} looks ahead: what the deck is told is heard {late:.1f} s later.")
@@ -312,7 +291,7 @@ class Session:
             self.plugins.take_over(keepers, None)
             return self.started
         choice = self._delayed(choice, separator, run, keepers)
-        notices = _tight(separator, choice, run)
+        notices = tight(separator, choice, run)
         given = False
         try:
             engine = self._engine(separator, meta.modes[name], run, self.stream.mix or plan.mix, keepers)
@@ -370,7 +349,7 @@ class Session:
         before, started, stream = self.device, self.started, self.stream
         if block == before.block:
             return
-        if self.plan.lockstep or stream.latency.lookahead or isinstance(before, _Fed):
+        if self.plan.lockstep or stream.latency.lookahead or isinstance(before, Fed):
             raise HostError("this run keeps its block; stop, and start with the other")
         self.release()
         try:
@@ -567,58 +546,6 @@ class Session:
             self.deck.close()
 
 
-def _tight(separator: Separator, choice: Choice, run: str) -> list[str]:
-    """Return what to say of a choice that leaves little room. Raises HostError where there is none."""
-    meta = separator.metadata
-    call = "a hop" if meta.frames == 1 else f"a call for {meta.frames} hops"
-    prediction = (
-        f"{call} of {meta.name} takes {1000 * choice.work[0]:.1f} ms of the {1000 * choice.period:.1f} ms it lasts "
-        f"in '{choice.mode}'"
-    )
-    lighter = "choose a lighter model or a longer latency mode"
-    if run == "stems" and len(meta.stems) > 1 and "single" in meta.runs:
-        lighter += ", or one condition at a time with --run single"
-    if choice.load > IMPOSSIBLE:
-        raise HostError(f"{prediction}, which this machine cannot keep up; {lighter}")
-    return [f"{prediction}: expect misses, or {lighter}."] if choice.load > TIGHT else []
-
-
-def _with_routes(plan: Plan, meta: Metadata) -> Plan:
-    """Return `plan` with the matrix of its output pairs, where there are any. Raises HostError where they cannot be."""
-    if not plan.outputs:
-        return plan
-    check_outputs(plan.outputs, meta.stems)
-    if plan.channels != WIDTH:
-        raise HostError(f"output pairs are stereo, and this run has {plan.channels} channels; leave out --channels")
-    return replace(plan, mix=replace(plan.mix, routes=plan.mix.routes or routes_for(meta.stems, plan.outputs)))
-
-
-def default_run(meta: Metadata, readable: bool, routes: Routes = ()) -> Literal["single", "stems"]:
-    """Return the way to run a separator on a live input, or on a `readable` source, which is read ahead.
-
-    `routes` may want stems by themselves.
-    """
-    # A condition is late by the look-ahead, and sound that is read ahead is not: there gains are wanted.
-    wanted = len(meta.stems) > 1 or (readable and meta.lookahead > 0) or bool(wanted_stems(routes, meta.stems))
-    return "stems" if wanted and "stems" in meta.runs else "single"
-
-
-def _lookahead_notices(meta: Metadata, latency: Latency, rate: int, run: str) -> list[str]:
-    """Return what a user should know of a separator that does not stream frame by frame, in sentences."""
-    notices = []
-    if meta.chunk:
-        notices.append(
-            f"{meta.name} works on overlapping chunks of {meta.chunk} frames and is inexact at their borders."
-        )
-    if latency.lookahead and not latency.ahead:
-        notices.append(f"{meta.name} looks ahead: what goes in is heard {latency.added / rate:.1f} s later.")
-    if latency.lookahead and run == "single":
-        choice = "; with --run stems it is heard at once" if "stems" in meta.runs else ""
-        late = latency.lookahead / rate
-        notices.append(f"in single, a change of the condition is heard {late:.1f} s after it is made{choice}.")
-    return notices
-
-
 def _spread(read: Callable[[int], np.ndarray], channels: int) -> Callable[[int], np.ndarray]:
     """Return `read` with its channels repeated or left out, so that there are `channels`."""
 
@@ -627,58 +554,3 @@ def _spread(read: Callable[[int], np.ndarray], channels: int) -> Callable[[int],
         return rows[:, [c % rows.shape[1] for c in range(channels)]]
 
     return spread
-
-
-class _Fed:
-    """A sound card whose input is replaced by a file: a plain Python callback, since it reads."""
-
-    def __init__(self, device: PortAudioDevice, read, channels: int) -> None:
-        self._device, self._read = device, read
-        self.name, self.rate, self.block = device.name, device.rate, device.block
-        self.in_channels, self.out_channels = channels, device.out_channels
-        self._over = False
-        self._left: int | None = None
-
-    input_latency = 0
-
-    @property
-    def output_latency(self) -> int:
-        return self._device.output_latency
-
-    @property
-    def error(self) -> str | None:
-        return self._device.error
-
-    @property
-    def lost(self) -> str | None:
-        return self._device.lost
-
-    @property
-    def changed(self) -> int | None:
-        return self._device.changed
-
-    @property
-    def where(self) -> tuple[str, str]:
-        return self._device.where
-
-    def start(self, bridge) -> None:
-        self._left = bridge.flush
-
-        def callback(block_in: np.ndarray, block_out: np.ndarray, frames: int) -> None:
-            rows = self._read(frames)
-            block = np.zeros((frames, self.in_channels), np.float32)
-            block[: len(rows)] = rows
-            if not len(rows):
-                self._left -= frames
-                self._over = self._left <= 0
-            out = np.zeros((frames, self.out_channels), np.float32)
-            bridge.process(block, out)
-            block_out[:] = out
-
-        self._device.start_lockstep(callback)
-
-    def stop(self) -> None:
-        self._device.stop()
-
-    def active(self) -> bool:
-        return not self._over and self._device.active()

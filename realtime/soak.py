@@ -21,6 +21,7 @@ from rich.console import Console
 from realtime.bench.child import Child
 from realtime.bench.computer import machine
 from realtime.bench.control import Schedule, keep_schedule
+from realtime.defaults import mode_name, mode_of
 from realtime.errors import HostError
 from realtime.flood import flood
 from realtime.host import Host, OscAddress
@@ -30,7 +31,6 @@ from realtime.mix import Mix
 from realtime.plan import Plan
 from realtime.probe import CHECKS, MEASURED, REPORTED, WORDS
 from realtime.separator import Separator
-from realtime.session import mode_name, mode_of
 
 BLOCKS = (128, 256, 512)
 # Seconds between changes, and that a change may take.

@@ -11,10 +11,10 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from realtime.enginemessages import PLAYING, Ended
 from realtime.host import Host
 from realtime.interrupts import ignore_reminders
 from realtime.plan import Started
-from realtime.remote import PLAYING, Ended
 from realtime.telemetry import Telemetry
 
 _COLOURS = ("bright_magenta", "bright_yellow", "bright_cyan", "bright_green")

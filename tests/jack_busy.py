@@ -19,9 +19,9 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from realtime.engine import full_mix
+from realtime.engineprocess import SWITCH_INTERVAL
 from realtime.library import find_separator
 from realtime.plan import Plan
-from realtime.remote import SWITCH_INTERVAL
 from realtime.separator import Separator
 from realtime.session import Session
 from tests.jack_server import jack_missing, jack_server

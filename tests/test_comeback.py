@@ -14,19 +14,20 @@ import pytest
 import soundfile
 from playing import noise
 
-from realtime import comeback, remote
+from realtime import comeback, engineprocess, remote
 from realtime import session as session_module
 from realtime.changes import Changes, Notice
 from realtime.comeback import POLL, await_device, find_device
 from realtime.deck.orders import Order, Setup
 from realtime.devices.pulse import LOOKS, WINDOW, Pulse
+from realtime.enginemessages import PLAYING, DeviceState, Ended, Found, Lost, Shared, Waiting
 from realtime.errors import DeviceError, HostError
 from realtime.grants import Grants
 from realtime.inserts.plugins import Plugins
 from realtime.latency import Latency
 from realtime.mix import Mix
 from realtime.plan import Plan, Started, Wish
-from realtime.remote import PLAYING, DeviceState, Ended, Found, Lost, RemoteEngine, Waiting, _Shared
+from realtime.remote import RemoteEngine
 from realtime.separator import Separator
 from realtime.session import Session
 from realtime.telemetry import Telemetry
@@ -156,12 +157,12 @@ class FakeSession:
 
 @pytest.fixture
 def session(monkeypatch) -> type[FakeSession]:
-    monkeypatch.setattr(remote, "Session", FakeSession)
-    monkeypatch.setattr(remote, "leave_ends_to_parent", lambda: None)
-    monkeypatch.setattr(remote.sys, "setswitchinterval", lambda _: None)
-    monkeypatch.setattr(remote, "Segment", SimpleNamespace(create=lambda name, size: SimpleNamespace(buf=None)))
-    monkeypatch.setattr(remote, "Taps", lambda layout, memory: None)
-    monkeypatch.setattr(remote, "lock_memory", lambda: "memory locking was refused (limit)")
+    monkeypatch.setattr(engineprocess, "Session", FakeSession)
+    monkeypatch.setattr(engineprocess, "leave_ends_to_parent", lambda: None)
+    monkeypatch.setattr(engineprocess.sys, "setswitchinterval", lambda _: None)
+    monkeypatch.setattr(engineprocess, "Segment", SimpleNamespace(create=lambda name, size: SimpleNamespace(buf=None)))
+    monkeypatch.setattr(engineprocess, "Taps", lambda layout, memory: None)
+    monkeypatch.setattr(engineprocess, "lock_memory", lambda: "memory locking was refused (limit)")
     monkeypatch.setattr(FakeSession, "made", [])
     return FakeSession
 
@@ -173,7 +174,7 @@ class Control:
         self.sent, self.heard = [], list(heard)
 
     def send(self, message: object) -> None:
-        if isinstance(message, _Shared):
+        if isinstance(message, Shared):
             self.heard.insert(0, True)
         else:
             self.sent.append(message)
@@ -186,25 +187,25 @@ class Control:
 
 def test_the_engine_tells_of_a_device_that_has_gone_and_how_to_go_on(session):
     pipe = Control()
-    remote._serve(PLAN, pipe, "")
+    engineprocess.serve(PLAN, pipe, "")
     plan = replace(PLAN, device=("card, API",) * 2, latency="low")
     assert pipe.sent == [STARTED, Lost("card has stopped", plan)]
 
 
 def test_what_the_system_granted_is_told_with_the_start_unless_nothing_was_asked_for(session):
     pipe = Control()
-    remote._serve(replace(PLAN, realtime=True), pipe, "")
+    engineprocess.serve(replace(PLAN, realtime=True), pipe, "")
     assert pipe.sent[0].grants == Grants(20, None, "memory locking was refused (limit)")
-    remote._serve(replace(PLAN, realtime=True, lockstep=True), pipe, "")
+    engineprocess.serve(replace(PLAN, realtime=True, lockstep=True), pipe, "")
     assert pipe.sent[2].grants.priority is None
-    remote._serve(PLAN, pipe, "")
+    engineprocess.serve(PLAN, pipe, "")
     assert pipe.sent[4].grants is None
 
 
 def test_what_fails_otherwise_ends_the_run(session, monkeypatch):
     monkeypatch.setattr(session, "lost", None)
     pipe = Control()
-    remote._serve(PLAN, pipe, "")
+    engineprocess.serve(PLAN, pipe, "")
     assert pipe.sent == [STARTED, Ended(failure=session.failure)]
 
 
@@ -225,10 +226,10 @@ def test_a_device_that_takes_several_blocks_at_once_is_given_them_where_it_plays
 
 
 def test_an_engine_that_comes_back_plays_the_mix_as_it_is_then(session, monkeypatch):
-    monkeypatch.setattr(remote, "await_device", lambda plan, say, pause: (say("no card"), replace(plan, rate=None))[1])
+    monkeypatch.setattr(engineprocess, "await_device", lambda plan, say, pause: (say("no card"), replace(plan, rate=None))[1])
     mix = Mix((0.25,))
     pipe = Control(((None, Mix((0.5,))),), mix)
-    remote._serve(replace(PLAN, rate=RATE), pipe, "", comeback=True)
+    engineprocess.serve(replace(PLAN, rate=RATE), pipe, "", comeback=True)
     assert pipe.sent[:3] == [Waiting("no card"), Found(), STARTED]
     assert session.made == [replace(PLAN, mix=mix)]
 
@@ -238,10 +239,10 @@ def test_a_device_that_does_not_open_is_an_error_at_first_and_waited_for_later(s
         raise DeviceError("card does not open.\nlisting")
 
     monkeypatch.setattr(session, "start", start)
-    monkeypatch.setattr(remote, "await_device", lambda plan, say, pause: plan)
+    monkeypatch.setattr(engineprocess, "await_device", lambda plan, say, pause: plan)
     first, later = Control(), Control(Mix((1.0,)))
-    remote._serve(PLAN, first, "")
-    remote._serve(PLAN, later, "", comeback=True)
+    engineprocess.serve(PLAN, first, "")
+    engineprocess.serve(PLAN, later, "", comeback=True)
     assert first.sent == [Ended(failure="card does not open.\nlisting")]
     assert later.sent == [Found(), Lost("card does not open", PLAN)]
 
@@ -449,7 +450,7 @@ def test_a_file_goes_on_where_it_was_and_the_work_is_not_measured_again(identity
 def test_a_deck_whose_file_went_with_the_device_comes_back_empty(identity, tmp_path):
     plan = Plan(identity, Mix((1.0,)), device="null", deck=Setup(str(tmp_path / "gone.wav"), tempo=1.0), realtime=False)
     with pytest.raises(HostError, match="gone.wav|no file"):
-        remote._session(plan, comeback=False)
-    session = remote._session(plan, comeback=True)
+        engineprocess._session(plan, comeback=False)
+    session = engineprocess._session(plan, comeback=True)
     session.deck.close()
     assert session.deck.news().state == "empty" and session.deck.said.get(timeout=10).endswith(". The deck is empty now.")

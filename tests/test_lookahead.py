@@ -21,18 +21,20 @@ from test_stream import free_port
 from realtime import host as host_module
 from realtime import session as session_module
 from realtime.bench.delay import measure_delay
+from realtime.cautions import lookahead_cautions
+from realtime.defaults import default_run
 from realtime.devices.file import reader
 from realtime.devices.null import NullDevice
 from realtime.engine import Engine, tail_weights
+from realtime.enginemessages import PLAYING
 from realtime.errors import HostError
 from realtime.latency import Latency, Mode, latency_for
 from realtime.metadata import Metadata, Training
 from realtime.mix import Mix
 from realtime.offline import separate_array
 from realtime.plan import Plan
-from realtime.remote import PLAYING
 from realtime.separator import Runner, Separator
-from realtime.session import Session, default_run
+from realtime.session import Session
 from realtime.stft import Analysis, Synthesis
 from realtime.stream import Stream
 from realtime.tape import Tape
@@ -557,7 +559,7 @@ def test_a_file_runs_as_stems_and_single_says_how_late_a_condition_is(smear, mea
 def test_live_input_is_late_by_the_look_ahead_and_says_so(smear):
     meta = smear(4, 230, stems=("now",)).metadata
     live = latency_for(MODES["safe"], 64, 64, meta.frames, meta.lookahead)
-    assert session_module._lookahead_notices(meta, live, 44100, "stems") == [
+    assert lookahead_cautions(meta, live, 44100, "stems") == [
         "smear looks ahead: what goes in is heard 0.3 s later."
     ]
     assert default_run(meta, readable=False) == "single"
@@ -565,7 +567,7 @@ def test_live_input_is_late_by_the_look_ahead_and_says_so(smear):
     assert default_run(smear(1, 0, stems=("now",)).metadata, readable=True) == "single"
     assert default_run(smear(1, 0).metadata, readable=False) == "stems"
     assert default_run(replace(meta, runs=("single",)), readable=True) == "single"
-    chunked = session_module._lookahead_notices(replace(meta, chunk=128), live, 44100, "stems")
+    chunked = lookahead_cautions(replace(meta, chunk=128), live, 44100, "stems")
     assert chunked[0] == "smear works on overlapping chunks of 128 frames and is inexact at their borders."
 
 

@@ -21,6 +21,7 @@ from realtime.deck.orders import DeckNews, Order, Setup
 from realtime.devicechoice import DeviceChoice
 from realtime.devicelist import described, look
 from realtime.devices.file import endless
+from realtime.enginemessages import PLAYING, Ended, Lost, Shared
 from realtime.errors import HostError
 from realtime.inserts.insert import Insert
 from realtime.inserts.plugins import Plugins
@@ -28,7 +29,7 @@ from realtime.library import SHIPPED
 from realtime.mix import Mix
 from realtime.move import Ask, Go, Move, Moved, Release, Retake, Standing
 from realtime.plan import Plan, Started, Wish
-from realtime.remote import PLAYING, Ended, RemoteEngine, _Shared
+from realtime.remote import RemoteEngine
 from realtime.state import Message
 
 HEADSET = replace(STARTED, device="headset")
@@ -134,7 +135,7 @@ def ready(lives: list, answer: object = None) -> None:
     assert first.recv() == Ask()
     first.send(Standing(STANDING))
     until(lambda: len(lives) == 2)
-    lives[1].theirs.send(_Shared(None, None))
+    lives[1].theirs.send(Shared(None, None))
     assert first.recv() == Release()
     first.send(Standing(replace(STANDING, begin=4.0)))
     assert lives[1].theirs.recv() == Go(replace(STANDING, begin=4.0))
@@ -203,7 +204,7 @@ def test_an_end_in_the_middle_of_a_move_is_prompt(lives):
     lives[0].theirs.recv()
     lives[0].theirs.send(Standing(STANDING))
     until(lambda: len(lives) == 2)
-    lives[1].theirs.send(_Shared(None, None))
+    lives[1].theirs.send(Shared(None, None))
     assert lives[0].theirs.recv() == Release()
     lives[0].over.set()
     assert engine.stop().failure is None
@@ -213,7 +214,7 @@ def test_an_end_in_the_middle_of_a_move_is_prompt(lives):
 def test_while_a_device_is_waited_for_another_is_waited_for_instead(lives):
     told = []
     engine = RemoteEngine(PLAN, tell=told.append)
-    lives[0].theirs.send(remote.Lost("card has stopped", PLAN))
+    lives[0].theirs.send(Lost("card has stopped", PLAN))
     until(lambda: len(lives) == 2)
     engine.move(Move(device=("headset", "headset")))
     until(lambda: len(lives) == 3)

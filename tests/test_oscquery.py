@@ -23,6 +23,7 @@ pytest.importorskip("zeroconf")
 websocket = pytest.importorskip("websocket")
 
 from realtime import host
+from realtime.enginemessages import PLAYING
 from realtime.errors import HostError
 from realtime.library import find_separator
 from realtime.mix import Mix
@@ -30,7 +31,6 @@ from realtime.osc import OscServer, encode
 from realtime.oscquery.listener import MOST_ANSWERS
 from realtime.oscquery.server import MOST_CONNECTIONS, MOST_LISTENERS, OscQueryServer
 from realtime.plan import Plan, Started
-from realtime.remote import PLAYING
 from realtime.scene import Scene
 from realtime.state import ControlState
 

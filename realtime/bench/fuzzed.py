@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from realtime.bench.flooded import SPELLS, FloodFigures, measure_flood
+from realtime.defaults import mode_name
 from realtime.fuzz import answers, malformed
 from realtime.host import Host
 from realtime.library import find_separator
 from realtime.separator import Separator
-from realtime.session import mode_name
 from realtime.soak import resident
 
 

@@ -24,14 +24,15 @@ from realtime.bench.control import Schedule, keep_schedule
 from realtime.bench.delay import measure_delay
 from realtime.bench.figures import Course, Figures, Measured, percentile
 from realtime.bench.task import Task
+from realtime.defaults import mode_of
+from realtime.engineprocess import SWITCH_INTERVAL
 from realtime.errors import HostError
 from realtime.memory import lock_memory
 from realtime.mix import Mix
 from realtime.plan import Plan
 from realtime.presets import presets_for
-from realtime.remote import SWITCH_INTERVAL
 from realtime.separator import Separator
-from realtime.session import Session, mode_of
+from realtime.session import Session
 from realtime.stream import Stream, WorkCounts
 
 SECONDS = 60.0

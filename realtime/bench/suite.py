@@ -28,11 +28,11 @@ from realtime.bench.tagged import TagFigures, measure_tags
 from realtime.bench.task import Task
 from realtime.bench.windowed import STRETCHES as WINDOW_STRETCHES
 from realtime.bench.windowed import WindowFigures, measure_window
+from realtime.defaults import default_run, mode_name
 from realtime.demo import demo_song
 from realtime.errors import HostError
 from realtime.metadata import Metadata
 from realtime.separator import Separator
-from realtime.session import default_run, mode_name
 
 _LOOP_SECONDS = 8.0
 # At most so many, and fewer for a bench of few hops.
