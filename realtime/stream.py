@@ -27,8 +27,8 @@ from realtime.work import WorkCounts
 # The longest overlap-add tail of a chain that may take over, in samples.
 _ROOM = 8192
 
-# In seconds: how long before its next step is expected the inference thread begins to look for it, how often, and when it is overdue.
-_EARLY, _LOOK, _LONG = 0.0003, 0.0001, 0.1
+# In seconds: how long before its next step is expected the inference thread begins to look for it, how often, and how seldom.
+_EARLY, _LOOK, _SELDOM = 0.0003, 0.0001, 0.0005
 
 # How often plugins are waited for where another chain takes over, a look each.
 _UNSETTLED = 50
@@ -321,12 +321,11 @@ class Stream:
             self.failure = failure
 
     def _wait(self) -> None:
-        # Looking often costs more than it finds: on a machine that is shared, whoever never rests is made to.
-        have, wanted = self.bridge.available(), self._read + self.chain.quantum
-        wanted = have - (have - wanted) // self.block * self.block
-        left = self._begun + (wanted - self.latency.read_ahead) / self.rate - time.monotonic() - _EARLY
-        # A device that stands still, or has not begun, is not looked for as eagerly.
-        time.sleep(min(0.02, max(_LOOK if left > -_LONG else 5 * _LOOK, left)))
+        # Looking often costs more than it finds: on a machine that is shared, whoever never rests is made to. What is overdue
+        # comes with a longer block, or from a device that stands still, and is looked for the less often the longer that lasts.
+        due = self._begun + (self._read + self.chain.quantum - self.latency.read_ahead) / self.rate - _EARLY
+        left = due - time.monotonic()
+        time.sleep(min(0.02, left) if left > _LOOK else min(_SELDOM, max(_LOOK, -left / 8)))
 
     def advance(self) -> bool:
         """Process one quantum if it has arrived; return whether it had."""
