@@ -202,6 +202,7 @@ class Engine:
         # A condition acts on whole calls: on the first one whose frames touch nothing before its position.
         self._next_condition: tuple[np.ndarray, int] | None = None
         self._powers = 0.0, 0.0
+        self._whole_from = 0
         self._smoothing = float(np.exp(-step / self.rate / 0.1))
         self.out, self.out_tail, self.fills = self.master, self.tail, np.zeros(channels)
         self._patchbay: Patchbay | None = None
@@ -425,10 +426,13 @@ class Engine:
             self._let_master_wait()
 
         # A gap is filled with the dry sound at the power the mix last had.
-        before, (master, plain) = self._powers, (self.master, self.dry)
-        power = self._smoothing * before[0] + float(np.vdot(master, master))
-        dry_power = self._smoothing * before[1] + float(np.vdot(plain, plain))
-        self._powers = power, dry_power
+        # Of what comes first after a gap a part is missing.
+        if self.start >= self._whole_from:
+            before, (master, plain) = self._powers, (self.master, self.dry)
+            power = self._smoothing * before[0] + float(np.vdot(master, master))
+            dry_power = self._smoothing * before[1] + float(np.vdot(plain, plain))
+            self._powers = power, dry_power
+        power, dry_power = self._powers
         *sounding, wetness = self._leaving.now.tolist()
         silent = wetness == 1 and not any(sounding)
         self.fill_gain = 0.0 if silent else min(1.0, math.sqrt(power / max(dry_power, 1e-20)))
@@ -493,12 +497,14 @@ class Engine:
         """
         for lane in self._lanes:
             lane.synthesis.reset()
+        self._whole_from = self.end
         self._leave_out()
 
     def reset(self) -> None:
         """Start afresh: states and overlap-add, not the position."""
         for lane in self._lanes:
             lane.reset()
+        self._whole_from = self.end
 
 
 def _sum(gains: np.ndarray, parts: np.ndarray, out: np.ndarray) -> None:

@@ -25,7 +25,7 @@ from realtime.errors import HostError
 from realtime.library import find_separator
 from realtime.offline import separate_array
 from realtime.separator import Separator
-from realtime.session import mode_name
+from realtime.defaults import mode_name
 
 SECONDS = 30.0
 """How much is drawn at most, unless more is asked for."""

@@ -15,7 +15,7 @@ from models.evaluate.contestant import Contestant
 from models.evaluate.playing import streaming
 from models.evaluate.tracks import Track
 from realtime.errors import HostError
-from realtime.session import mode_of
+from realtime.defaults import mode_of
 
 DEFAULT_MODE = "low"
 ISOLATOR = "three-band isolator"
