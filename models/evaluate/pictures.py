@@ -20,12 +20,12 @@ import numpy as np
 from models.evaluate.costs import delay_ms
 from models.evaluate.plots import frequencies, height, matplotlib_figure, spectrogram
 from models.evaluate.report import check_writable
+from realtime.defaults import mode_name
 from realtime.devices.file import FileSource
 from realtime.errors import HostError
 from realtime.library import find_separator
 from realtime.offline import separate_array
 from realtime.separator import Separator
-from realtime.defaults import mode_name
 
 SECONDS = 30.0
 """How much is drawn at most, unless more is asked for."""

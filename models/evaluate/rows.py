@@ -14,8 +14,8 @@ from models.evaluate.cache import Cache
 from models.evaluate.contestant import Contestant
 from models.evaluate.playing import streaming
 from models.evaluate.tracks import Track
-from realtime.errors import HostError
 from realtime.defaults import mode_of
+from realtime.errors import HostError
 
 DEFAULT_MODE = "low"
 ISOLATOR = "three-band isolator"
