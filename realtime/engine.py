@@ -202,7 +202,7 @@ class Engine:
         # A condition acts on whole calls: on the first one whose frames touch nothing before its position.
         self._next_condition: tuple[np.ndarray, int] | None = None
         self._powers = 0.0, 0.0
-        self._whole_from = 0
+        self._whole_from = -math.inf
         self._smoothing = float(np.exp(-step / self.rate / 0.1))
         self.out, self.out_tail, self.fills = self.master, self.tail, np.zeros(channels)
         self._patchbay: Patchbay | None = None
@@ -497,14 +497,19 @@ class Engine:
         """
         for lane in self._lanes:
             lane.synthesis.reset()
-        self._whole_from = self.end
+        self._lose()
         self._leave_out()
 
     def reset(self) -> None:
         """Start afresh: states and overlap-add, not the position."""
         for lane in self._lanes:
             lane.reset()
-        self._whole_from = self.end
+        self._lose()
+
+    def _lose(self) -> None:
+        # Before the first step there was nothing to be missing.
+        if self.end:
+            self._whole_from = self.end
 
 
 def _sum(gains: np.ndarray, parts: np.ndarray, out: np.ndarray) -> None:
