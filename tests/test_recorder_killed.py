@@ -33,7 +33,7 @@ def test_a_recording_that_is_killed_opens_and_is_whole_to_within_a_second(identi
         "from realtime.plan import Plan\n"
         "if __name__ == '__main__':\n"
         "    separator, song, takes, port = sys.argv[1:]\n"
-        "    plan = Plan(Path(separator), Mix(()), device='null', run='stems', source=song, realtime=False)\n"
+        "    plan = Plan(Path(separator), Mix(()), device='null', run='stems', source=song, realtime=False, reserve=0.5)\n"
         "    host = Host(plan, OscAddress(port=int(port)), record_to=Path(takes))\n"
         "    while True:\n"
         "        snapshot = host.engine.telemetry()\n"
