@@ -27,11 +27,15 @@ NOTICE = (
 )
 
 
-def compiled(function: Callable) -> Callable:
-    """Return `function` compiled without the interpreter lock, or itself where numba is missing."""
+def compiled(function: Callable, inline: bool = False) -> Callable:
+    """Return `function` compiled without the interpreter lock, or itself where numba is missing.
+
+    With `inline` it becomes a part of each compiled function that calls it.
+    """
     if njit is None:
         return function
-    options = {"nogil": True, "error_model": "numpy"}
+    # One rounding where a product is added, as processors do it.
+    options = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}, "forceinline": inline}
     try:
         # The cache watches the file of `function` alone: empty it after changing this one.
         return njit(cache=True, **options)(function)

@@ -15,6 +15,7 @@ from typing import Literal
 
 import numpy as np
 
+from realtime.collected import collect
 from realtime.errors import HostError
 from realtime.inserts.insert import MASTER
 from realtime.inserts.rack import Delays, MasterStage, Rack, StemStage
@@ -64,17 +65,14 @@ class _Lane:
         """Run the network on the current frames; False if what it gave is not finite (nothing is added then)."""
         mixture, estimate = self.runner.mixture[0], self.runner.estimate
         for slot in range(self._frames):
-            spectrum = self.analysis.transform((self._frames - 1 - slot) * self._hop)
-            mixture[0::2, slot], mixture[1::2, slot] = spectrum.real, spectrum.imag
+            self.analysis.transform(mixture, slot, (self._frames - 1 - slot) * self._hop)
         self.runner.condition[:] = condition
         self.runner.valid[0] = valid
         self.runner.run()
         if not self.runner.finite():
             return False
         for slot in range(self._frames):
-            self.synthesis.spectrum.real = estimate[:, 0::2, slot]
-            self.synthesis.spectrum.imag = estimate[:, 1::2, slot]
-            self.synthesis.add()
+            self.synthesis.add(estimate, slot)
             if self._finals is not None:
                 self._finals[:, :, slot * self._hop : (slot + 1) * self._hop] = self.synthesis.final
         return True
@@ -134,14 +132,12 @@ class Engine:
         self.names: tuple[str, ...] = tuple(meta.stems)
         self.streams = len(self.names) if run == "stems" else 1
         width = meta.channels
-        # Channel c is played by lane c // width; a lane that is not full hears its last channel in all its places.
-        self._routes = [(c // width, c % width) for c in range(channels)]
-        lanes = -(-channels // width)
-        self._sources = [[min(lane * width + c, channels - 1) for c in range(width)] for lane in range(lanes)]
+        # Each lane plays the channels that stand here; one that is not full hears its last channel in all places left.
+        self._columns = [slice(first, min(first + width, channels)) for first in range(0, channels, width)]
         self.rack, self.delays = rack, Delays() if rack is None else rack.delays
-        self._lanes = [_Lane(separator, mode, self.streams, self.delays.whole) for _ in range(lanes)]
-        # A last lane with one channel is averaged over its places, so that mono stays mono.
-        self._spread = channels % width != 0
+        self._lanes = [_Lane(separator, mode, self.streams, self.delays.whole) for _ in self._columns]
+        # What such a lane gives is averaged over its places, so that mono stays mono.
+        self._full = [columns.stop - columns.start == width for columns in self._columns]
         self.schedule = Schedule()
         self.weights = tail_weights(mode, meta.n_fft)
         self.lookahead = meta.lookahead * mode.hop
@@ -321,10 +317,12 @@ class Engine:
 
     def push(self, block: np.ndarray) -> None:
         """Take `block` [step, channels or inputs] without separating it: the past of the frames to come."""
-        for lane, sources in zip(self._lanes, self._sources, strict=True):
-            for c, source in enumerate(sources):
-                self._block[c] = block[:, source]
-            lane.analysis.push(self._block)
+        for lane, columns, full in zip(self._lanes, self._columns, self._full, strict=True):
+            part = block[:, columns].T
+            if not full:
+                self._block[: len(part)], self._block[len(part) :] = part, part[-1]
+                part = self._block
+            lane.analysis.push(part)
         if self._prepared is not None:
             self._prepared.push(block[:, self.channels :])
         self.end += self.step
@@ -353,20 +351,17 @@ class Engine:
 
     def _collect(self) -> None:
         step, stems = self.step, self._mixed_stems
-        for channel, (lane_index, place) in enumerate(self._routes):
-            lane = self._lanes[lane_index]
+        for lane, columns, full in zip(self._lanes, self._columns, self._full, strict=True):
             final, tail = lane.final, lane.synthesis.tail
-            if self._spread and lane_index == len(self._lanes) - 1:
-                np.mean(final, axis=1, out=stems[:, :, channel])
-                np.mean(tail, axis=1, out=self.stem_tails[:, :, channel])
-            else:
-                stems[:, :, channel] = final[:, place]
-                self.stem_tails[:, :, channel] = tail[:, place]
-            past = self._past(lane, self.delays.whole)[place]
-            self.dry[:, channel] = past[:step]
-            self._dry_tail[:, channel] = past[step:]
+            past, count = self._past(lane, self.delays.whole), columns.stop - columns.start
+            sound, tails = stems[:, :, columns], self.stem_tails[:, :, columns]
+            collect(final, tail, past, sound, tails, self.dry[:, columns], self._dry_tail[:, columns])
+            if not full:
+                for channel in range(count):
+                    np.mean(final, axis=1, out=sound[:, :, channel])
+                    np.mean(tail, axis=1, out=tails[:, :, channel])
             if self._master_stage is not None:
-                self._mixed_dry[:, channel] = self._past(lane, self.delays.stems)[place, :step]
+                self._mixed_dry[:, columns] = self._past(lane, self.delays.stems)[:count, :step].T
         if self._prepared is not None:
             self._prepared.over(stems, self.stem_tails, self._condition)
         if self._stem_stage is not None:

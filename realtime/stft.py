@@ -1,11 +1,14 @@
 """Streaming STFT: a block of whole hops in, a spectrum for each out, and back by overlap-add.
 
-Nothing is allocated after construction.
+Spectra stand as separators take and give them, float32 [2 channels, slots, bins]: per channel the real part, then the
+imaginary one, of as many frames as a call has slots. Nothing is allocated after construction.
 """
 
 from __future__ import annotations
 
 import numpy as np
+
+from realtime.fft import transforms
 
 
 class Analysis:
@@ -25,7 +28,11 @@ class Analysis:
         self._frame = np.zeros((channels, n_fft), np.float32)
         # Source and target may touch: copying through a third place keeps numpy from allocating.
         self._moved = self._frame if self._reach == n_fft else np.zeros((channels, self._reach), np.float32)
-        self.spectrum = np.zeros((channels, n_fft // 2 + 1), np.complex64)
+        self._compiled = transforms(n_fft)
+        if self._compiled is None:
+            self._spectrum = np.zeros((channels, n_fft // 2 + 1), np.complex64)
+        else:
+            self._work = np.zeros(4 * n_fft, np.float32)
 
     def push(self, block: np.ndarray) -> None:
         """Take `block` [channels, step] without transforming it."""
@@ -42,14 +49,15 @@ class Analysis:
         end = self._end - before
         return self._history[:, end - samples : end]
 
-    def transform(self, before: int = 0) -> np.ndarray:
-        """Return the spectrum of the frame that ends `before` samples before now, complex64 [channels, bins].
-
-        It is overwritten by the next call.
-        """
+    def transform(self, spectra: np.ndarray, slot: int = 0, before: int = 0) -> None:
+        """Write the spectrum of the frame that ends `before` samples before now to `slot` of `spectra`."""
+        if self._compiled is not None:
+            forward, table = self._compiled.forward, self._compiled.table
+            forward(self._history, self._end - before, self._window, table, self._work, spectra, slot)
+            return
         np.multiply(self.last(len(self._window), before), self._window, out=self._frame)
-        np.fft.rfft(self._frame, axis=-1, out=self.spectrum)
-        return self.spectrum
+        np.fft.rfft(self._frame, axis=-1, out=self._spectrum)
+        spectra[0::2, slot], spectra[1::2, slot] = self._spectrum.real, self._spectrum.imag
 
     def reset(self) -> None:
         """Forget the past."""
@@ -62,42 +70,42 @@ class Synthesis:
 
     def __init__(self, window: np.ndarray, hop: int, n_fft: int, streams: int, channels: int) -> None:
         self.hop = hop
-        self._window = window.astype(np.float32)
         self._n_fft = n_fft
-        self.spectrum = np.zeros((streams, channels, n_fft // 2 + 1), np.complex64)
+        self._sums = np.zeros((streams, channels, len(window)), np.float32)
+        self._compiled = transforms(n_fft)
+        if self._compiled is not None:
+            self._work = np.zeros(4 * n_fft, np.float32)
+            self._window = (window / n_fft).astype(np.float32)
+            return
+        self._window = window.astype(np.float32)
+        self._spectrum = np.zeros((streams, channels, n_fft // 2 + 1), np.complex64)
         self._frame = np.zeros((streams, channels, n_fft), np.float32)
-        # Two sums in turn, so that shifting one by a hop never overlaps itself.
-        self._sums = [np.zeros((streams, channels, len(window)), np.float32) for _ in range(2)]
-        self._turn = 0
+        # Shifting by a hop overlaps itself: through a second place it takes no memory.
+        self._before = np.zeros_like(self._sums)
 
-    def add(self) -> None:
-        """Add the frame whose spectrum stands in `spectrum` [streams, channels, bins]."""
-        size = len(self._window)
-        before, after = self._sums[self._turn], self._sums[1 - self._turn]
-        np.fft.irfft(self.spectrum, self._n_fft, axis=-1, out=self._frame)
-        np.multiply(self._frame[:, :, -size:], self._window, out=after)
-        after[:, :, : size - self.hop] += before[:, :, self.hop :]
-        self._turn ^= 1
-
-    def skip(self) -> None:
-        """Move on by a hop without a frame."""
-        size = len(self._window)
-        before, after = self._sums[self._turn], self._sums[1 - self._turn]
-        after[:, :, : size - self.hop] = before[:, :, self.hop :]
-        after[:, :, size - self.hop :] = 0
-        self._turn ^= 1
+    def add(self, spectra: np.ndarray, slot: int = 0) -> None:
+        """Add the frames in `slot` of `spectra` [streams, 2 channels, slots, bins]."""
+        sums, hop = self._sums, self.hop
+        if self._compiled is not None:
+            self._compiled.inverse(spectra, slot, self._window, hop, self._compiled.table, self._work, sums)
+            return
+        size = sums.shape[-1]
+        self._spectrum.real, self._spectrum.imag = spectra[:, 0::2, slot], spectra[:, 1::2, slot]
+        np.fft.irfft(self._spectrum, self._n_fft, axis=-1, out=self._frame)
+        self._before[:] = sums
+        np.multiply(self._frame[:, :, -size:], self._window, out=sums)
+        sums[:, :, : size - hop] += self._before[:, :, hop:]
 
     @property
     def final(self) -> np.ndarray:
         """The finished samples, a view [streams, channels, hop]."""
-        return self._sums[self._turn][:, :, : self.hop]
+        return self._sums[:, :, : self.hop]
 
     @property
     def tail(self) -> np.ndarray:
         """What overlap-add already holds behind them, a view [streams, channels, synthesis - hop]."""
-        return self._sums[self._turn][:, :, self.hop :]
+        return self._sums[:, :, self.hop :]
 
     def reset(self) -> None:
         """Forget the past."""
-        for sums in self._sums:
-            sums.fill(0)
+        self._sums.fill(0)

@@ -767,11 +767,11 @@ def test_a_whole_hann_frame_is_put_back_as_the_plain_inverse_stft_does(hop):
     audio = noise(hop * count, 1).T
     analysis = Analysis(window, hop, 1)
     synthesis = Synthesis(synthesis_window(window, hop, N_FFT), hop, N_FFT, 1, 1)
-    parts = []
+    spectra, parts = np.zeros((2, 1, N_FFT // 2 + 1), np.float32), []
     for index, mask in enumerate(masks):
         analysis.push(audio[:, index * hop : (index + 1) * hop])
-        synthesis.spectrum[0] = analysis.transform() * mask
-        synthesis.add()
+        analysis.transform(spectra)
+        synthesis.add((spectra * mask).astype(np.float32)[None])
         parts.append(synthesis.final[0].copy())
     ours = np.concatenate(parts, 1)[:, N_FFT - hop :]
     # Its first frame is centred on the first sample; ours ends with the first hop and comes n_fft / (2 hop) - 1 frames before.

@@ -246,7 +246,7 @@ def test_python_oscs_own_tcp_client_is_answered(server, mode):
 
 
 def test_a_client_that_says_no_more_and_does_not_read_costs_nothing(server, monkeypatch):
-    turns = taken = 0
+    turns = taken = left = 0
 
     def flush(connections, before=connections.Connections.flush):
         nonlocal turns
@@ -254,25 +254,26 @@ def test_a_client_that_says_no_more_and_does_not_read_costs_nothing(server, monk
         before(connections)
 
     def receive(connection, before=connections.Connection.receive):
-        nonlocal taken
+        nonlocal taken, left
         packets = before(connection)
-        taken += len(packets)
+        taken, left = taken + len(packets), left - len(packets)
         return packets
 
-    monkeypatch.setattr(connections.Connection, "receive", receive)
+    def all_taken():
+        return left <= 0
 
+    monkeypatch.setattr(connections.Connection, "receive", receive)
     with Caller(server.port) as caller:
         caller.send("/ping")
         assert caller.receive()[0] == "/pong"
         (connection,) = server._connections
-        asked = 0
         # More than the system takes, and less than ends the connection.
         while len(connection._out) < 100_000:
-            assert asked < 1_000_000
-            for _ in range(100):
+            assert taken < 1_000_000
+            left = 100
+            for _ in range(left):
                 caller.send("/get", "/presets")
-            asked += 100
-            wait_for(lambda: taken >= asked and not connection.pending)
+            wait_for(all_taken)
         caller.socket.shutdown(socket.SHUT_WR)
         wait_for(lambda: connection._finished)
         monkeypatch.setattr(connections.Connections, "flush", flush)
