@@ -48,7 +48,7 @@ from realtime.callback import (
     exchange,
     stream_callback,
 )
-from realtime.ring import read_ring, write_ring
+from realtime.ring import fill_ring, read_ring, write_ring
 
 MINIMUM_CAPACITY = 1 << 17
 
@@ -225,7 +225,7 @@ class Bridge:
         `tail_weights` say; `fill_gain` the linear gain, one or [out_channels], at which dry sound fills a gap.
         """
         write_ring(self._out_ring, self._end, block)
-        write_ring(self._weight_ring, self._end, np.broadcast_to(np.float32(1), len(block)))
+        fill_ring(self._weight_ring, self._end, len(block), 1)
         self._end += len(block)
         self._tail_start, self._tail_end = self._end, self._end + len(tail)
         self._hand_over(tail, self._weights[: len(tail)], fill_gain)

@@ -13,6 +13,14 @@ def write_ring(ring: np.ndarray, position: int, rows: np.ndarray) -> None:
     ring[: len(rows) - first] = rows[first:]
 
 
+def fill_ring(ring: np.ndarray, position: int, count: int, value: float) -> None:
+    """Write `value` to `count` samples from `position` on."""
+    at = position % len(ring)
+    first = min(count, len(ring) - at)
+    ring[at : at + first] = value
+    ring[: count - first] = value
+
+
 def read_ring(ring: np.ndarray, position: int, rows: np.ndarray) -> None:
     """Copy into `rows` [n, ...] what stands in `ring` from `position` on."""
     at = position % len(ring)

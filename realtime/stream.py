@@ -12,6 +12,7 @@ import numpy as np
 
 from realtime.bridge import Bridge
 from realtime.chain import Native, Resampled, Stretch
+from realtime.finite import all_finite
 from realtime.latency import Latency
 from realtime.mix import Mix, Schedule
 from realtime.priority import PRIORITY, raise_priority
@@ -43,6 +44,7 @@ class Feed:
     def __init__(self, bridge: Bridge, chain: Native | Resampled, stems: StemRing | None = None) -> None:
         self._bridge, self._stems = bridge, stems
         self._chunk = np.zeros((chain.quantum, bridge.in_channels), np.float32)
+        self._bits = self._chunk.reshape(-1).view(np.int32)
         channels = chain.engine.channels
         self._channels, inputs = channels, chain.engine.inputs
         self._wide = None if inputs == bridge.in_channels else np.zeros((chain.quantum, inputs), np.float32)
@@ -53,7 +55,8 @@ class Feed:
         block = self._chunk
         if not self._bridge.read(start, len(block), block):
             return None
-        np.nan_to_num(block, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
+        if not all_finite(self._bits):
+            np.nan_to_num(block, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
         if self._wide is None:
             return block
         self._wide[:, : self._channels] = block[:, self._places]
