@@ -272,6 +272,11 @@ class Bridge:
         """Whether it has faded out."""
         return self._words[LOUD] == 0 and self._state[LEVEL] == 0
 
+    @property
+    def xruns(self) -> int:
+        """The xruns that the callback has counted so far."""
+        return int(self._words[XRUNS])
+
     def counts(self) -> Counts:
         """Return what the callback has counted so far."""
         words = self._words

@@ -21,6 +21,7 @@ from realtime.inserts.insert import MASTER
 from realtime.inserts.rack import Delays, MasterStage, Rack, StemStage
 from realtime.latency import Mode
 from realtime.mix import Mix, Ramps, Schedule
+from realtime.mixdown import add_up, mix_steady
 from realtime.patchbay import Parts, Patchbay
 from realtime.prepared import Prepared
 from realtime.separator import Separator
@@ -79,7 +80,7 @@ class _Lane:
 
     @property
     def final(self) -> np.ndarray:
-        """The samples the last call finished, [streams, channels, step]."""
+        """The samples the last call finished, always the same view [streams, channels, step]."""
         return self.synthesis.final if self._finals is None else self._finals
 
     def reset(self) -> None:
@@ -181,10 +182,16 @@ class Engine:
         self._dry_tail = np.zeros((rest, channels), np.float32)
         self._weights = self.weights.astype(np.float32)[:, None]
         self._shaped_dry = np.zeros((rest, channels), np.float32)
+        # Of each lane where its sound is, and where it goes to.
+        self._places = [
+            (lane.final, lane.synthesis.tail, self._mixed_stems[:, :, part], self.stem_tails[:, :, part], self.dry[:, part], self._dry_tail[:, part])
+            for lane, part in zip(self._lanes, self._columns, strict=True)
+        ]
         # The same memory, a row a stream.
         self._flat_stems = self._mixed_stems.reshape(self.streams, -1)
         self._flat_tails = self.stem_tails.reshape(self.streams, -1)
         self._flat_master, self._flat_tail = self._mixed.reshape(-1), self.tail.reshape(-1)
+        self._flat_dry = self.dry.reshape(-1)
         self._sum = np.zeros((step, channels), np.float32)
         self._part = np.zeros((step, channels), np.float32)
         self._block = np.zeros((width, step), np.float32)
@@ -350,22 +357,24 @@ class Engine:
         return True
 
     def _collect(self) -> None:
-        step, stems = self.step, self._mixed_stems
-        for lane, columns, full in zip(self._lanes, self._columns, self._full, strict=True):
-            final, tail = lane.final, lane.synthesis.tail
-            past, count = self._past(lane, self.delays.whole), columns.stop - columns.start
-            sound, tails = stems[:, :, columns], self.stem_tails[:, :, columns]
-            collect(final, tail, past, sound, tails, self.dry[:, columns], self._dry_tail[:, columns])
+        self._gather()
+        if self._prepared is not None:
+            self._prepared.over(self._mixed_stems, self.stem_tails, self._condition)
+        if self._stem_stage is not None:
+            self._stem_stage.run(self._separated_start, self._mixed_stems, self.stem_tails)
+
+    def _gather(self) -> None:
+        for lane, columns, full, (final, tail, *places) in zip(
+            self._lanes, self._columns, self._full, self._places, strict=True
+        ):
+            collect(final, tail, self._past(lane, self.delays.whole), *places)
+            count, (sound, tails, _, _) = columns.stop - columns.start, places
             if not full:
                 for channel in range(count):
                     np.mean(final, axis=1, out=sound[:, :, channel])
                     np.mean(tail, axis=1, out=tails[:, :, channel])
             if self._master_stage is not None:
-                self._mixed_dry[:, columns] = self._past(lane, self.delays.stems)[:count, :step].T
-        if self._prepared is not None:
-            self._prepared.over(stems, self.stem_tails, self._condition)
-        if self._stem_stage is not None:
-            self._stem_stage.run(self._separated_start, stems, self.stem_tails)
+                self._mixed_dry[:, columns] = self._past(lane, self.delays.stems)[:count, : self.step].T
 
     def _past(self, lane: _Lane, delay: int) -> np.ndarray:
         return lane.analysis.last(self.step + len(self.tail), self.lookahead + delay)
@@ -390,13 +399,28 @@ class Engine:
         )
 
     def _mix_down(self) -> None:
-        course, now, streams = self._ramps.course, self._ramps.now, self.streams
-        mixed, dry = self._mixed, self._mixed_dry
+        now, streams = self._ramps.now, self.streams
         gains = now[: streams + 2].astype(np.float32)
-        # Most of the time nothing moves, and then one sum over the streams does.
-        steady = self._ramps.steady
+        # Nothing but streams, and none of their gains moves.
+        plain = self._ramps.steady and self._master_stage is None and not gains[streams] and gains[-1] == 1
+        if not plain or self._patchbay is not None or self.rack is not None:
+            np.multiply(self._dry_tail, self._weights, out=self._shaped_dry)
+        if plain:
+            powers = self._mix_plain(gains)
+        else:
+            self._mix_all(gains)
+            powers = tuple(float(np.vdot(sound, sound)) for sound in (self.master, self.dry))
+        self._follow_power(*powers)
+        self._route()
+
+    def _mix_plain(self, gains: np.ndarray) -> tuple[float, float]:
+        return mix_steady(gains, self._flat_stems, self._flat_tails, self._flat_dry, self._flat_master, self._flat_tail)
+
+    def _mix_all(self, gains: np.ndarray) -> None:
+        course, streams, steady = self._ramps.course, self.streams, self._ramps.steady
+        mixed, dry = self._mixed, self._mixed_dry
         if steady:
-            _sum(gains[:streams], self._flat_stems, self._flat_master)
+            add_up(gains, self._flat_stems, self._flat_master)
         else:
             mixed.fill(0)
             for stream in range(streams):
@@ -412,31 +436,26 @@ class Engine:
             mixed *= wet[:, None]
             np.multiply(dry, (1 - wet)[:, None], out=self._part)
             mixed += self._part
-
-        if gains[streams] or gains[-1] != 1 or self._patchbay is not None or self.rack is not None:
-            np.multiply(self._dry_tail, self._weights, out=self._shaped_dry)
         if self._master_stage is None:
             self._mix_tails()
         else:
             self._let_master_wait()
 
-        # A gap is filled with the dry sound at the power the mix last had.
+    def _follow_power(self, power: float, dry_power: float) -> None:
+        """Follow the power the mix has, with which dry sound fills a gap."""
         # Of what comes first after a gap a part is missing.
         if self.start >= self._whole_from:
-            before, (master, plain) = self._powers, (self.master, self.dry)
-            power = self._smoothing * before[0] + float(np.vdot(master, master))
-            dry_power = self._smoothing * before[1] + float(np.vdot(plain, plain))
-            self._powers = power, dry_power
+            before = self._powers
+            self._powers = self._smoothing * before[0] + power, self._smoothing * before[1] + dry_power
         power, dry_power = self._powers
         *sounding, wetness = self._leaving.now.tolist()
         silent = wetness == 1 and not any(sounding)
         self.fill_gain = 0.0 if silent else min(1.0, math.sqrt(power / max(dry_power, 1e-20)))
-        self._route()
 
     def _mix_tails(self) -> None:
         now, streams, shaped_dry = self._ramps.now, self.streams, self._shaped_dry
         gains = now[: streams + 2].astype(np.float32)
-        _sum(gains[:streams], self._flat_tails, self._flat_tail)
+        add_up(gains, self._flat_tails, self._flat_tail)
         if gains[streams]:
             self.tail += gains[streams] * (shaped_dry - self._separated_tails.sum(0))
         if gains[-1] != 1:
@@ -468,6 +487,9 @@ class Engine:
             for _ in range(max(2, hops * self.mode.hop // self.step)):
                 lane.separate(self._condition)
         self.reset()
+        # Nothing is compiled any more, or read from where it is kept, while sound runs.
+        self._gather()
+        self._mix_plain(np.zeros(self.streams + 2, np.float32))
 
     def follow(self, other: Engine) -> None:
         """Take over where the gains of `other` are on their way, and under which condition it ran.
@@ -505,14 +527,6 @@ class Engine:
         # Before the first step there was nothing to be missing.
         if self.end:
             self._whole_from = self.end
-
-
-def _sum(gains: np.ndarray, parts: np.ndarray, out: np.ndarray) -> None:
-    """Write the sum of `parts` [streams, x], each at its of the `gains` [streams], to `out` [x]."""
-    if len(parts) == 1:
-        np.multiply(parts[0], gains[0], out=out)
-    else:
-        np.einsum("s,sx->x", gains, parts, out=out)
 
 
 def full_mix(names: Sequence[str]) -> Mix:

@@ -16,6 +16,7 @@ how much each of the layers takes of each latent source under the condition of t
 from __future__ import annotations
 
 import ctypes
+import math
 import platform
 import re
 import sys
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     import onnxruntime
 
 STEMS = "stems"
+
+_MOST_BINDINGS = 64
 
 
 @dataclass(frozen=True)
@@ -144,9 +147,11 @@ class Runner:
         pairs = list(zip(separator.states, ages, strict=True))
         self._states = [[state.zeros(stems) for _ in range(age + 1)] for state, age in pairs]
         self._values = [[value(place, self._at, 0) for place in places] for places in self._states]
-        self._bindings = [self._bind(turn) for turn in range(2)]
-        # The two bindings serve the states that come back after one call; those of others move on by one place a call.
-        self._aged = [index for index, age in enumerate(ages) if age > 1]
+        turns = math.lcm(*(len(places) for places in self._values))
+        # Where all come back to their places only after very many calls, two bindings serve those that do after two; the
+        # others are bound anew at every call.
+        self._aged = [] if turns <= _MOST_BINDINGS else [index for index, age in enumerate(ages) if age > 1]
+        self._bindings = [self._bind(turn) for turn in range(2 if self._aged else turns)]
         self._call = 0
 
     def _bind(self, call: int) -> onnxruntime.IOBinding:
@@ -170,7 +175,7 @@ class Runner:
 
     def run(self) -> None:
         """Compute `estimate` from `mixture` and `condition` and move the states on by `frames`."""
-        binding = self._bindings[self._call % 2]
+        binding = self._bindings[self._call % len(self._bindings)]
         for index in self._aged:
             self._bind_state(binding, index, self._call)
         self._session.run_with_iobinding(binding)

@@ -98,12 +98,12 @@ class Synthesis:
 
     @property
     def final(self) -> np.ndarray:
-        """The finished samples, a view [streams, channels, hop]."""
+        """The finished samples, always the same view [streams, channels, hop]."""
         return self._sums[:, :, : self.hop]
 
     @property
     def tail(self) -> np.ndarray:
-        """What overlap-add already holds behind them, a view [streams, channels, synthesis - hop]."""
+        """What overlap-add already holds behind them, always the same view [streams, channels, synthesis - hop]."""
         return self._sums[:, :, self.hop :]
 
     def reset(self) -> None:

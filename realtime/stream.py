@@ -430,7 +430,7 @@ class Stream:
         self.taps.count(
             self.hops,
             self.misses,
-            self.bridge.counts().xruns,
+            self.bridge.xruns,
             max(0, self._read - self.latency.read_ahead),
             None if self._clock is None else self._clock[1],
             self.work,

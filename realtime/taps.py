@@ -59,7 +59,7 @@ class Layout:
         return (
             ((4 * WORDS,), np.int64),
             ((_COUNT_SLOTS, _COUNT_FIELDS), np.float64),
-            ((_COUNT_SLOTS, BINS), np.int64),
+            ((BINS,), np.int64),
             ((_COUNT_SLOTS, _ATTENTION), np.float32),
             ((_DESCRIPTION_SLOTS, _DESCRIPTION), np.uint8),
             stretches,
@@ -191,7 +191,8 @@ class Taps:
         fields = self._counts[slot]
         start = math.nan if origin is None else origin
         fields[:8] = self.generation, hops, misses, xruns, position, start, work.longest, numbers
-        self._work[slot] = work.counts
+        # Not in turn: that would take more room in the caches than the sound does, and half a hop's counts do no harm.
+        self._work[:] = work.counts
         if numbers:
             self._attention[slot, :numbers] = attention.reshape(-1)
         self._counted += 1
@@ -218,7 +219,7 @@ class Taps:
             slot = counted % _COUNT_SLOTS
             generation, hops, misses, xruns, position, origin, longest, numbers = self._counts[slot, :8].tolist()
             work = WorkCounts()
-            work.counts[:] = self._work[slot]
+            work.counts[:] = self._work
             attention = self._attention[slot, : int(numbers)].copy()
             # The next slot may be half written before its number is seen.
             if load_after_reads(self._words, 1) - counted < _COUNT_SLOTS - 2:

@@ -8,10 +8,15 @@ import numpy as np
 import pytest
 from playing import delayed, noise, open_stream, play, reference, residual_db
 
+from realtime.atomics import njit
+from realtime.collected import collect
 from realtime.engine import Engine, full_mix, tail_weights
 from realtime.errors import HostError
+from realtime.fft import transforms
+from realtime.finite import all_finite
 from realtime.latency import MODE_NAMES
 from realtime.mix import Mix, Schedule
+from realtime.mixdown import mix_steady
 from realtime.separator import Separator
 from realtime.windows import analysis_window, overlap_profile, synthesis_window
 
@@ -84,6 +89,23 @@ def test_warming_up_leaves_no_trace(four_stems):
     fresh, warm = (open_stream(separator, mode, mix_of(separator)) for _ in range(2))
     warm.engine.warm_up()
     assert np.array_equal(play(fresh, audio, 128), play(warm, audio, 128))
+
+
+@pytest.mark.skipif(njit is None, reason="numba is not installed")
+@pytest.mark.parametrize("channels", [1, 2, 3])
+@pytest.mark.parametrize("run", ["single", "stems"])
+def test_nothing_is_compiled_while_sound_runs(four_stems, run, channels):
+    separator = Separator.load(four_stems)
+    transform = transforms(separator.metadata.n_fft)
+    used = (collect, mix_steady, all_finite, transform.forward, transform.inverse)
+    for name in MODE_NAMES:
+        mix = mix_of(separator)
+        engine = Engine(separator, separator.metadata.modes[name], channels, run, mix)
+        engine.warm_up()
+        known = [len(function.signatures) for function in used]
+        for step in range(3):
+            engine.process(noise(engine.step, channels, seed=step))
+        assert [len(function.signatures) for function in used] == known
 
 
 @pytest.mark.parametrize(("n_fft", "hop", "synthesis", "kind"), [

@@ -10,6 +10,7 @@ import time
 import warnings
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -342,7 +343,8 @@ def test_at_another_rate_a_source_is_read_ahead_too(smear):
 
 def test_positions_and_the_clock_follow_what_a_source_without_look_ahead_would_do(smear, monkeypatch):
     now = [1000.0]
-    monkeypatch.setattr(time, "time", lambda: now[0])
+    clocks = SimpleNamespace(time=lambda: now[0], monotonic=lambda: now[0] - 700, perf_counter=time.perf_counter)
+    monkeypatch.setattr("realtime.stream.time", clocks)
     stream = open_ahead(smear(4, 37), MODES["low"], Mix((1.0, 1.0)), 128)
     stream.prime(reader(noise(20000)))
     assert (stream.telemetry().position, stream.telemetry().clock) == (0, None)

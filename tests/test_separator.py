@@ -236,8 +236,10 @@ def test_reset_replays_bit_exactly(tiny):
     np.testing.assert_array_equal(play(), first)
 
 
+@pytest.mark.parametrize("most", [64, 1])
 @pytest.mark.parametrize("interleave", [2, 3])
-def test_interleaved_states_are_as_many_streams_taking_turns(tiny, interleave):
+def test_interleaved_states_are_as_many_streams_taking_turns(tiny, interleave, most, monkeypatch):
+    monkeypatch.setattr("realtime.separator._MOST_BINDINGS", most)
     runner, alone = tiny.runner(2, interleave=interleave), [tiny.runner(2) for _ in range(interleave)]
     frames = np.random.default_rng(0).standard_normal((13, 1, *SPECTRUM)).astype(np.float32)
 
