@@ -31,7 +31,7 @@ from realtime.bench.delay import measure_delay
 from realtime.bench.figures import Course, Figures, Measured, percentile
 from realtime.bench.flooded import FloodFigures, measure_flood
 from realtime.bench.osc import OscFigures, delays, measure_osc
-from realtime.bench.paced import Record, measure, with_control
+from realtime.bench.paced import Record, left_no_time, measure, with_control
 from realtime.bench.page import page, rate_sentence
 from realtime.bench.report import Refused, Report
 from realtime.bench.tagged import TagFigures, bundle, measure_tags
@@ -235,7 +235,7 @@ def test_the_card_plays_its_music_over_and_over(loop, monkeypatch):
     elif card._compiled_loop() is None:
         pytest.skip("there is no compiled loop on this system")
     music = np.random.default_rng(0).standard_normal((1000, 2)).astype(np.float32)
-    bridge, device = Bridge(latency=0, hop=64, tail_weights=np.zeros(0)), Card(music, 44100, 64)
+    bridge, device = Bridge(latency=0, hop=64, tail_weights=np.zeros(0)), Card(music, 44100, 64, calls=20)
     device.start(bridge)
     while bridge.available() < 3000:
         assert device.active()
@@ -246,6 +246,21 @@ def test_the_card_plays_its_music_over_and_over(loop, monkeypatch):
     assert bridge.read(0, len(heard), heard)
     assert len(heard) % 64 == 0
     np.testing.assert_array_equal(heard, np.resize(music, heard.shape))
+    assert (device.late >= 0).all() if loop == "compiled" else np.isnan(device.late).all()
+
+
+def test_hops_that_a_late_card_left_no_time_for_are_told_apart():
+    late = np.zeros(12)
+    # Blocks of 10 ms, two of them a hop, which is played two blocks later.
+    late[3], late[6] = 0.019, 0.008
+    ends = 200 * np.arange(1, 5)
+    assert left_no_time(late, ends, 100, 2, 0.002, 10000) == 1
+    assert left_no_time(late, ends, 100, 2, 0.0005, 10000) == 0
+    # Where the one that plays it is late as well, there is time.
+    late[5] = 0.005
+    assert left_no_time(late, ends, 100, 2, 0.002, 10000) == 0
+    assert left_no_time(late[:9], ends, 100, 2, 0.002, 10000) is None
+    assert left_no_time(np.full(12, np.nan), ends, 100, 2, 0.002, 10000) is None
 
 
 def test_a_record_keeps_every_hop_and_when_one_was_missed():

@@ -38,9 +38,9 @@ def _compiled_loop() -> Callable | None:
     callback = kind(stream_callback().address)
 
     @njit(nogil=True, error_model="numpy")
-    def loop(over, music, block, rate, timespec, inputs, outputs, moment, user):
+    def loop(over, music, block, rate, calls, timespec, inputs, outputs, moment, user):
         clock_gettime(clock, moment)
-        begun, played, at = timespec[0] + 1e-9 * timespec[1], 0, 0
+        begun, played, at, call = timespec[0] + 1e-9 * timespec[1], 0, 0, 0
         while load_acquire(over, 0) == 0:
             for i in range(len(block)):
                 for c in range(block.shape[1]):
@@ -52,6 +52,9 @@ def _compiled_loop() -> Callable | None:
                 # A block exists once its last sample has been heard.
                 wait = begun - timespec[0] - 1e-9 * timespec[1] + played / rate
                 if wait <= 0:
+                    if call < len(calls):
+                        calls[call] = -wait
+                    call += 1
                     break
                 timespec[0], timespec[1] = 0, np.int64(1e9 * min(wait, _NOTICE))
                 nanosleep(moment, 0)
@@ -61,11 +64,15 @@ def _compiled_loop() -> Callable | None:
 
 
 class Card(NullDevice):
-    """Plays `music`, float32 [samples, channels], over and over, until it is stopped."""
+    """Plays `music`, float32 [samples, channels], over and over, until it is stopped.
 
-    def __init__(self, music: np.ndarray, rate: int, block: int) -> None:
+    `late` [calls] is by how many seconds each of the first `calls` blocks came after its time; NaN where that is not known.
+    """
+
+    def __init__(self, music: np.ndarray, rate: int, block: int, calls: int = 0) -> None:
         super().__init__(_looped(music), rate, block, music.shape[1])
         self._music, self._over = np.ascontiguousarray(music, np.float32), np.zeros(1, np.int64)
+        self.late = np.full(calls, np.nan)
         # Compiled before anything is timed.
         self._loop = _compiled_loop()
 
@@ -81,7 +88,7 @@ class Card(NullDevice):
         block, timespec = (np.zeros((self.block, self.in_channels), np.float32), np.zeros(2, np.int64))
         out = np.zeros((self.block, self.out_channels), np.float32)
         addresses = (array.ctypes.data for array in (block, out, timespec))
-        self._loop(self._over, self._music, block, self.rate, timespec, *addresses, bridge.callback_pointers[1])
+        self._loop(self._over, self._music, block, self.rate, self.late, timespec, *addresses, bridge.callback_pointers[1])
 
 
 def _looped(audio: np.ndarray) -> Callable[[int], np.ndarray]:

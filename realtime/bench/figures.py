@@ -14,8 +14,9 @@ class Figures:
     `delay_measured_samples` is None where the click met a gap, `mmacs` (million multiply-accumulates per call) and
     `gmacs_per_second` where they cannot be counted, `memory_mb` where the system does not tell. `hop` is what one call
     finishes, in samples; `deadline_ms` the reserve; `load` the median work over the duration of a hop. `control_...`
-    is by how much a thread that does nothing woke late; `misses_bare` are those of the network without the host, where
-    asked for. `click_db`: see `realtime.bench.change`.
+    is by how much a thread that does nothing woke late. `misses_card` are hops for which the stand-in for the device, late itself,
+    left less time than the median work, where that is known; `misses_bare` are those of the network without the host,
+    where asked for. `click_db`: see `realtime.bench.change`.
     """
 
     mode: str
@@ -41,6 +42,7 @@ class Figures:
     memory_mb: float | None
     mmacs: float | None
     gmacs_per_second: float | None
+    misses_card: int | None = None
     misses_bare: int | None = None
 
     @property

@@ -87,10 +87,10 @@ def measure(task: Task) -> Iterator[int | Schedule | Measured]:
     mode, stream, started = mode_of(separator, task.mode), session.stream, session.started
     rate, block, latency = started.rate, started.block, started.latency
     music, _ = soundfile.read(task.music, dtype="float32", always_2d=True)
-    session.device = Card(music, rate, block)
-    stream.engine.ends_at = None
     period, reserve = stream.engine.step / stream.engine.rate, latency.reserve / rate
     hops = task.hops or round(SECONDS / period)
+    card = session.device = Card(music, rate, block, calls=round(1.2 * (hops * period + 10) * rate / block))
+    stream.engine.ends_at = None
 
     def run_until(end: int) -> Iterator[int]:
         changed, changes = time.monotonic(), 0
@@ -126,6 +126,10 @@ def measure(task: Task) -> Iterator[int | Schedule | Measured]:
         )
     memory = peak_memory()
     median = percentile(took, 0.5)
+    misses_card = None
+    if stream.engine.rate == rate and not latency.read_ahead:
+        ends = stream.engine.step * np.arange(hops_before + 1, hops_before + counted + 1)
+        misses_card = left_no_time(card.late, ends, block, latency.reserve // block, median, rate)
     macs = count_macs(separator, stream.engine.streams)
     click = measure_click(separator, mode, task.run, rate=stream.engine.rate)
     figures = Figures(
@@ -143,6 +147,7 @@ def measure(task: Task) -> Iterator[int | Schedule | Measured]:
         load=median / period,
         misses=misses,
         misses_control=0,
+        misses_card=misses_card,
         control_p99_ms=0.0,
         control_max_ms=0.0,
         delay_reported_samples=latency.added,
@@ -155,6 +160,19 @@ def measure(task: Task) -> Iterator[int | Schedule | Measured]:
     )
     split = tuple((cause, samples) for cause, samples in latency.causes.items() if samples)
     yield Measured(figures, Course(at, 1000 * took, missed, np.zeros(0), split, rate, 1000 * period))
+
+
+def left_no_time(late: np.ndarray, ends: np.ndarray, block: int, blocks: int, work: float, rate: int) -> int | None:
+    """Return for how many hops the device left less than `work` seconds: it was late to bring them, then in time to play them.
+
+    `late` [calls] is by how much each of its blocks came late, in seconds; the input of the hops is complete at `ends`, and
+    is played so many `blocks` later. None where that is not known.
+    """
+    came = -(-ends // block) - 1
+    if not len(late) or came[-1] + blocks >= len(late) or np.isnan(late[came + blocks]).any():
+        return None
+    left = blocks * block / rate - late[came] + late[came + blocks]
+    return int((left < work).sum())
 
 
 def _arrival(stream: Stream, hop: int) -> float:

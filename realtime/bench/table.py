@@ -27,11 +27,12 @@ class Table:
 
 _MODES_NOTE = (
     "Work is the time a hop took, without interpolation between hops. Misses control: by a thread that does nothing, in a "
-    "process of its own, at the same time on the same schedule, so the machine's own. Misses bare: by the network's calls alone, "
-    "without the host, afterwards on the same schedule. Delay: in samples, as reported, and "
-    "of a click through the identity separator and the real path. Click: on a change of the condition, the largest second "
-    "difference of the output over that of the steady tone, 0 dB where only the tone is heard. MAC: multiply-accumulates "
-    "of matrix products, convolutions and recurrences per hop, over the median work."
+    "process of its own, at the same time on the same schedule, so the machine's own. Misses card: hops for which the stand-in "
+    "for the device, which was late itself, left less time than the median work, among the misses. Misses bare: by the network's "
+    "calls alone, without the host, afterwards on the same schedule. Delay: in samples, as reported, and of a click through the "
+    "identity separator and the real path. Click: on a change of the condition, the largest second difference of the output over "
+    "that of the steady tone, 0 dB where only the tone is heard. MAC: multiply-accumulates of matrix products, convolutions and "
+    "recurrences per hop, over the median work."
 )
 _OSC_NOTE = (
     "From sendto to the first changed sample, in time of the stream: UDP, OSC server, two processes, and a paced engine "
@@ -68,6 +69,7 @@ def _modes(rows: Sequence[Figures]) -> Table:
         "load": [f"{100 * row.load:.0f} %" for row in rows],
         "misses": [str(row.misses) for row in rows],
         "misses control": [str(row.misses_control) for row in rows],
+        "misses card": ["-" if row.misses_card is None else str(row.misses_card) for row in rows],
         "misses bare": ["-" if row.misses_bare is None else str(row.misses_bare) for row in rows],
         "control p99 ms": [f"{row.control_p99_ms:.2f}" for row in rows],
         "control max ms": [f"{row.control_max_ms:.2f}" for row in rows],
