@@ -259,7 +259,10 @@ def test_hops_that_a_late_card_left_no_time_for_are_told_apart():
     # Where the one that plays it is late as well, there is time.
     late[5] = 0.005
     assert left_no_time(late, ends, 100, 2, 0.002, 10000) == 0
-    assert left_no_time(late[:9], ends, 100, 2, 0.002, 10000) is None
+    late[3], late[9:] = 0.0, np.nan
+    assert left_no_time(late, ends, 100, 2, 0.011, 10000) == 0
+    late[5] = 0.015
+    assert left_no_time(late[:9], ends, 100, 2, 0.011, 10000) == 1
     assert left_no_time(np.full(12, np.nan), ends, 100, 2, 0.002, 10000) is None
 
 

@@ -169,10 +169,11 @@ def left_no_time(late: np.ndarray, ends: np.ndarray, block: int, blocks: int, wo
     is played so many `blocks` later. None where that is not known.
     """
     came = -(-ends // block) - 1
-    if not len(late) or came[-1] + blocks >= len(late) or np.isnan(late[came + blocks]).any():
-        return None
+    came = came[came + blocks < len(late)]
     left = blocks * block / rate - late[came] + late[came + blocks]
-    return int((left < work).sum())
+    # The last ones may not have been played before the end.
+    known = ~np.isnan(left)
+    return int((left[known] < work).sum()) if known.any() else None
 
 
 def _arrival(stream: Stream, hop: int) -> float:
