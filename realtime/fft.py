@@ -8,9 +8,12 @@ power of two, `transforms` gives none, and numpy's transform serves.
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 
@@ -18,6 +21,9 @@ from realtime.atomics import compiled, njit
 
 # The longest frame.
 _LONGEST = 4**7
+
+# In seconds: how long another process may take to compile.
+_PATIENCE = 60.0
 
 
 def _first(x, y, table, size):
@@ -190,3 +196,26 @@ def _kernels(size: int, stages: int, halves: bool) -> tuple[Callable, Callable]:
                     _overlap(z[size - length : size], window, sums[stream, d], hop)
 
     return compiled(forward), compiled(inverse)
+
+
+def compile_now(size: int) -> None:
+    """Have the transforms for frames of `size` samples compiled, and kept on disk where that can be written."""
+    found = transforms(size)
+    if found is None:
+        return
+    frame, work = np.zeros(size, np.float32), np.zeros(4 * size, np.float32)
+    spectra, sound = np.zeros((4, 1, size // 2 + 1), np.float32), np.zeros((2, size), np.float32)
+    found.forward(sound, size, frame, found.table, work, spectra, 0)
+    found.inverse(spectra[None], 0, frame, size, found.table, work, sound[None])
+
+
+def compile_aside(size: int) -> None:
+    """Do that in another process, unless this one has them: compiling would keep the interpreter from sound that runs."""
+    found = transforms(size)
+    if found is None or found.forward.signatures:
+        return
+    command = [sys.executable, "-c", f"from {__name__} import compile_now; compile_now({size})"]
+    try:
+        subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, timeout=_PATIENCE, check=False)
+    except (OSError, subprocess.TimeoutExpired):  # then it is done here
+        pass

@@ -27,6 +27,7 @@ from realtime.devices.null import NullDevice
 from realtime.devices.portaudio import PortAudioDevice
 from realtime.engine import Engine, full_mix
 from realtime.errors import DeviceError, HostError
+from realtime.fft import compile_aside
 from realtime.grants import Grants
 from realtime.inserts import plugins
 from realtime.inserts.plugins import Keepers, Plugins
@@ -284,6 +285,7 @@ class Session:
         as_it_is = (separator.path, name, run) == (self.separator.path, started.latency_mode, started.run)
         if as_it_is and not self.plugins.stale and self._fits():
             return self.started
+        compile_aside(meta.n_fft)
         choice = self._choice(separator, name, run, playing=True)
         keepers = self._keepers(separator, meta.modes[name], run)
         if as_it_is and not keepers and not self.plugins.keepers:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from realtime import collected, finite, stft
-from realtime.fft import transforms
+from realtime import collected, fft, finite, stft
+from realtime.fft import compile_aside, compile_now, transforms
 from realtime.stft import Analysis, Synthesis
 
 compiled_only = pytest.mark.skipif(transforms(64) is None, reason="numba is not installed")
@@ -59,6 +59,21 @@ def test_frames_of_other_sizes_are_transformed_by_numpy(size):
     assert transforms(size) is None
     heard, _, sums, _ = streamed(size, 2, size // 4, size // 2, 1)
     assert np.abs(heard[0] - sums).max() < 1e-6 * np.abs(sums).max()
+
+
+@compiled_only
+def test_what_is_to_be_compiled_while_sound_runs_is_compiled_by_another_process(monkeypatch, tmp_path):
+    transforms.cache_clear()
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    compile_aside(16)
+    kept = {path.name.split("-")[0] for path in tmp_path.rglob("*.nbc")}
+    assert any(name.endswith("forward") for name in kept) and any(name.endswith("inverse") for name in kept), kept
+    assert not transforms(16).forward.signatures
+    # Nor is it done again, or where numpy serves.
+    compile_now(16)
+    monkeypatch.setattr(fft, "subprocess", None)
+    compile_aside(16)
+    compile_aside(1000)
 
 
 def test_the_imaginary_part_of_the_outermost_bins_is_left_out_as_numpy_does():
