@@ -384,7 +384,21 @@ class Session:
         # Until another chain takes over, the inserts delay as they did.
         inserts = self.stream.latency.inserts
         self.stream.change_block(block, replace(choice.latency, inserts=inserts))
+        self._complete(block)
         self.device.start(self.stream.bridge)
+
+    def _complete(self, block: int) -> None:
+        """Bring the stream to a whole number of blocks: the delay counts on hops that end where one does."""
+        rest = -self.stream.bridge.available() % block
+        if not rest:
+            return
+        if isinstance(self.device, NullDevice):
+            sound = self.stream.take(self._read, rest)
+            if (hear := self._hearing) is not None:
+                hear(sound)
+        else:
+            width = self.stream.bridge.in_channels
+            self.stream.take(lambda count: np.zeros((count, width), np.float32), rest)
 
     def release(self) -> None:
         """Fade out and let go of the device, for another run; `retake` takes it again."""
@@ -419,12 +433,15 @@ class Session:
             self._leave_out(self._read, round((plan.begin - self.plan.begin) * self.device.rate))
 
     def _null(self, read, rate: int, block: int, channels: int) -> NullDevice:
-        hearing = self._wire.write if self._wire else self._hear if self.plan.record else None
         lines = (channels, WIDTH * len(self.plan.outputs)) if self.plan.outputs else channels
-        device = NullDevice(read, rate, block, lines, hearing)
+        device = NullDevice(read, rate, block, lines, self._hearing)
         if not self.plan.realtime:
             device.priority = None
         return device
+
+    @property
+    def _hearing(self) -> Callable[[np.ndarray], object] | None:
+        return self._wire.write if self._wire else self._hear if self.plan.record else None
 
     def _portaudio(self, plan: Plan, block: int, notices: list[str]) -> PortAudioDevice | None:
         if plan.device == "null":

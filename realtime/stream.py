@@ -179,14 +179,21 @@ class Stream:
         """
         left = self.latency.read_ahead
         while left:
-            rows = read(min(left, self.block))
-            block = np.zeros((min(left, self.block), self.bridge.in_channels), np.float32)
-            block[: len(rows)] = rows
-            self.bridge.flush -= len(block) - len(rows)
-            self.bridge.process(block, np.zeros((len(block), self.bridge.out_channels), np.float32))
-            left -= len(block)
+            count = min(left, self.block)
+            self.take(read, count)
+            left -= count
             while self.advance():
                 pass
+
+    def take(self, read: Callable[[int], np.ndarray], count: int) -> np.ndarray:
+        """Take `count` samples from `read(n)`, as in `prime`, in place of the device; return what it would have played."""
+        rows = read(count)
+        block = np.zeros((count, self.bridge.in_channels), np.float32)
+        block[: len(rows)] = rows
+        self.bridge.flush -= count - len(rows)
+        out = np.zeros((count, self.bridge.out_channels), np.float32)
+        self.bridge.process(block, out)
+        return out
 
     # Another chain.
 

@@ -121,6 +121,25 @@ def test_what_is_asked_for_runs_and_has_the_delay_it_reports(session, line):
     assert len(seen) > 4
 
 
+def test_another_block_begins_where_a_hop_may_end(session, line):
+    # Where it does not, every hop is asked for before its reserve is over, and missed.
+    begun: list[int] = []
+    read = line.read
+
+    def noted(count: int) -> np.ndarray:
+        begun.append(session.stream.bridge.available())
+        return read(count)
+
+    session._read = noted
+    for block in (96, 512, 128, 480, 256):
+        changed(session, Wish(block=block))
+        del begun[:]
+        wait_for(lambda: len(begun) > 20)
+        assert not any(position % block for position in begun[:20])
+    # And nothing that was read on the way is left out.
+    assert sum(map(len, line.sent)) - sum(map(len, line.heard)) < 512
+
+
 def test_what_cannot_be_changes_nothing(session, four_stems):
     before = session.started
     for wish, reason in (
