@@ -50,8 +50,8 @@ VARYING_BLOCK = 1024
 # A silence before the sound that lasts longer is explained, in seconds.
 PATIENCE = 1.0
 
-# Hops that are measured of a mode that is not asked for, but may be.
-GLANCE = 80
+# Hops that are measured of the mode that is asked for, and of others that may be.
+LOOK, GLANCE = 150, 50
 
 # How long another chain may wait for the sound to be late enough for it, in seconds.
 HAND_OVER = 10.0
@@ -228,7 +228,7 @@ class Session:
         return replace(choice, latency=replace(choice.latency, inserts=inserts))
 
     def _choice(
-        self, separator: Separator, name: str, run: str, hops: int = 200, playing: bool = False
+        self, separator: Separator, name: str, run: str, hops: int = LOOK, playing: bool = False
     ) -> Choice:
         """Return what a mode takes here; measured once."""
         block = self.device.block

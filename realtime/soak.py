@@ -29,7 +29,7 @@ from realtime.library import list_separators
 from realtime.metadata import Metadata
 from realtime.mix import Mix
 from realtime.plan import Plan
-from realtime.probe import CHECKS, MEASURED, REPORTED, WORDS
+from realtime.probe import Delays
 from realtime.separator import Separator
 
 BLOCKS = (128, 256, 512)
@@ -132,7 +132,7 @@ def _drive(request: Request, host: Host, meta: Metadata, path: Path, found: Foun
     draw = random.Random(request.seed)
     while host.engine.telemetry() is None or host.engine.telemetry().clock is None:
         time.sleep(0.05)
-    words = np.memmap(path, np.int64, "r", shape=(WORDS,))
+    delays = Delays(path, host.started.rate)
     models = _alike(meta)
     watch = _Watch(host, found, console)
     end = time.monotonic() + 60 * request.minutes
@@ -143,7 +143,7 @@ def _drive(request: Request, host: Host, meta: Metadata, path: Path, found: Foun
         wish = _wish(draw, host, models)
         watch.changing = True
         _change(host, wish, found, watch.look)
-        _measure(host, words, found, watch.look)
+        _measure(host, delays, found, watch.look)
         watch.changing = False
     watch.look(last=True)
 
@@ -187,7 +187,7 @@ def _change(host: Host, wish: tuple[str, object], found: Found, look: Callable[[
         _wait(0.02, look)
 
 
-def _measure(host: Host, words: np.ndarray, found: Found, look: Callable[[], object]) -> None:
+def _measure(host: Host, delays: Delays, found: Found, look: Callable[[], object]) -> None:
     started = host.started
     name = f"{started.separator} {started.latency_mode} {started.run} {started.block}"
     reported = started.latency.inside
@@ -195,19 +195,20 @@ def _measure(host: Host, words: np.ndarray, found: Found, look: Callable[[], obj
     if reported not in known:
         known.append(reported)
     host.state.set("/bypass", 1)
-    due = time.monotonic() + _PATIENCE
-    checks, wrong = int(words[CHECKS]), None
-    # The first checks may be of what was separated before.
+    delays.skip()
+    due, wrong = time.monotonic() + _PATIENCE, None
+    # The first that are seen may be of what was separated before.
     while time.monotonic() < due:
         _wait(0.02, look)
-        if words[CHECKS] == checks:
+        delay = delays.next()
+        if delay is None:
             continue
-        checks, wrong = int(words[CHECKS]), None
-        if words[MEASURED] == words[REPORTED] == reported:
+        if delay.measured == delay.reported == reported:
             found.measured += 1
             break
-        if words[MEASURED] >= 0:
-            wrong = f"{name}: {words[REPORTED]} samples reported, {words[MEASURED]} measured"
+        wrong = None
+        if delay.measured is not None:
+            wrong = f"{name}: {delay.reported} samples reported, {delay.measured} measured"
     else:
         if wrong:
             found.wrong.append(wrong)
