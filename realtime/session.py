@@ -40,7 +40,7 @@ from realtime.priority import PRIORITY
 from realtime.probe import Probe
 from realtime.separator import Separator
 from realtime.stream import Stream
-from realtime.successor import successor
+from realtime.successor import Successor, successor
 from realtime.tape import Recording
 from realtime.taps import RECORDED, Taps, capacity_for
 
@@ -300,13 +300,12 @@ class Session:
             engine.warm_up()
             if engine.rack is not None:
                 engine.rack.wait_for(plugins.CATCHING_UP)
-            self.stream.succeed(successor(self.stream, engine, choice.latency))
+            following = successor(self.stream, engine, choice.latency)
+            self._make_room(following)
+            self.stream.succeed(following)
             given = True
-            due = time.monotonic() + HAND_OVER
-            while not self.stream.succeeded:
-                if time.monotonic() > due:
-                    raise HostError("the sound stands still: what was asked for takes over once it goes on")
-                time.sleep(0.005)
+            if not _within(HAND_OVER, lambda: self.stream.succeeded):
+                raise HostError("the sound stands still: what was asked for takes over once it goes on")
         except BaseException:
             # What was given to the stream takes over still, and has its plugins then.
             if given:
@@ -338,6 +337,20 @@ class Session:
             choices=tuple(choices),
         )
         return self.started
+
+    def _make_room(self, following: Successor) -> None:
+        """Wait until the sound is late enough for `following`, which takes in what comes meanwhile.
+
+        Then it has nothing to catch up with at the moment it takes over, when a hop is due. Where the sound stands still it waits
+        with what it has.
+        """
+        self.stream.make_room(following.latency.inside)
+
+        def ready() -> bool:
+            following.keep_up()
+            return self.stream.has_room
+
+        _within(HAND_OVER, ready)
 
     def _fits(self) -> bool:
         """Whether the delay of the inserts is right for the device's block."""
@@ -392,6 +405,8 @@ class Session:
         rest = -self.stream.bridge.available() % block
         if not rest:
             return
+        # What came last is still due.
+        _within(1.0, lambda: self.stream.idle)
         if isinstance(self.device, NullDevice):
             sound = self.stream.take(self._read, rest)
             if (hear := self._hearing) is not None:
@@ -404,9 +419,7 @@ class Session:
         """Fade out and let go of the device, for another run; `retake` takes it again."""
         self._changing = True
         self.stream.bridge.fade(False)
-        due = time.monotonic() + 1
-        while not self.stream.bridge.silent and time.monotonic() < due:
-            time.sleep(0.002)
+        _within(1.0, lambda: self.stream.bridge.silent)
         self.device.stop()
 
     def retake(self) -> None:
@@ -563,6 +576,14 @@ class Session:
         self.plugins.close()
         if self.deck is not None:
             self.deck.close()
+
+
+def _within(seconds: float, condition: Callable[[], bool]) -> bool:
+    """Wait until `condition` holds, no longer than so many `seconds`; return whether it does."""
+    due = time.monotonic() + seconds
+    while not (holds := condition()) and time.monotonic() < due:
+        time.sleep(0.002)
+    return holds
 
 
 def _spread(read: Callable[[int], np.ndarray], channels: int) -> Callable[[int], np.ndarray]:

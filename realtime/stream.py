@@ -106,6 +106,10 @@ class Stream:
         # Results before this position are not missed: another chain has published them.
         self._own_from = 0
         self._successor: Successor | None = None
+        # The latency that whoever makes itself ready to take over needs.
+        self._needed = 0
+        # Up to where all that came in has been worked through.
+        self._done = 0
         # Where the taps go over from the engine before, and up to where they have been written.
         self._seam: Seam | None = None
         self._tapped = 0
@@ -215,9 +219,23 @@ class Stream:
                 chain.submit(mix, at)
             self._chains = (self.chain, chain)
 
+    def make_room(self, latency: int) -> None:
+        """Have the sound as late as one that is to take over needs it, or, with 0, no later than what plays does; see `has_room`."""
+        self._needed = latency
+
+    @property
+    def has_room(self) -> bool:
+        """Whether the sound is late enough for what `make_room` was last told."""
+        return self.bridge.settled and self.bridge.latency >= self._needed
+
     def succeed(self, successor: Successor) -> None:
         """Let it take over as soon as that is heard by nobody; `succeeded` says when."""
         self._successor = successor
+
+    @property
+    def idle(self) -> bool:
+        """Whether all that came in has been worked through."""
+        return self.bridge.available() < self._done + self.chain.quantum
 
     def change_block(self, block: int, latency: Latency) -> None:
         """Count on blocks of `block` samples from now on, at `latency`; for a device that stands still meanwhile."""
@@ -235,7 +253,8 @@ class Stream:
         self.chain, self.engine, self.latency = chain, chain.engine, latency
         self._chains = (chain,)
         self._feed = self.feed_for(chain)
-        self._read = read
+        self._read = self._done = read
+        self._needed = 0
         self._set_limit()
 
     def _set_limit(self) -> None:
@@ -274,7 +293,8 @@ class Stream:
         self._install(following.chain, following.latency, following.read)
         self.describe()
         for stretch in following.stretches:
-            self._publish(stretch)
+            if stretch.start + len(stretch.block) > bridge.published:
+                self._publish(stretch)
         for result in following.results:
             if result.start + len(result.master) > self._tapped:
                 self._tap_result(result)
@@ -345,9 +365,10 @@ class Stream:
         have = bridge.available()
         self._track(have)
         if have < self._read + quantum:
-            if self.latency.inside < bridge.latency and self._successor is None and bridge.settled:
-                # It has caught up, and what it gives is there sooner.
-                bridge.change_latency(self.latency.inside)
+            wanted = max(self.latency.inside, self._needed)
+            if wanted != bridge.latency and self._successor is None and bridge.settled:
+                # Later, as one that is to take over needs it; or it has caught up, and what it gives is there sooner.
+                bridge.change_latency(wanted)
             return False
         late = have - self._read > self._limit or (
             self._hasty and self._own_from < self.chain.finishes <= bridge.played()
@@ -362,6 +383,7 @@ class Stream:
             self.misses += left_out
             # The mixture stays whole.
             self._tap(block, False)
+            self._done = self._read
             return True
         begun = time.perf_counter()
         before = self.chain.valid_from
@@ -374,6 +396,7 @@ class Stream:
         if mixed:
             self.work.add(took)
         self._tap(block, mixed)
+        self._done = self._read
         return True
 
     def _publish(self, stretch: Stretch) -> None:
