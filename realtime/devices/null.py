@@ -92,8 +92,8 @@ class NullDevice:
                     end = done + len(rows) + bridge.flush
             else:
                 block_in[:] = 0
-            # A block exists once its last sample has been heard.
-            self._stop.wait(max(0.0, begun + (done + self.block) / self.rate - time.monotonic()))
+            # A block exists once its last sample has been heard; so does the last one, of which what came before is not done earlier.
+            time.sleep(max(0.0, begun + (done + self.block) / self.rate - time.monotonic()))
             bridge.process(block_in, block_out)
             done += self.block
             if self._sink is not None:
