@@ -11,6 +11,9 @@ import numpy as np
 from realtime.bridge import Bridge
 from realtime.priority import raise_priority
 
+# How long the last block is waited for, in seconds.
+_LONGEST = 0.2
+
 
 class NullDevice:
     """Feeds what `source` yields through a bridge at the pace of `rate`, and hands the result to `sink`.
@@ -92,8 +95,10 @@ class NullDevice:
                     end = done + len(rows) + bridge.flush
             else:
                 block_in[:] = 0
-            # A block exists once its last sample has been heard; so does the last one, of which what came before is not done earlier.
-            time.sleep(max(0.0, begun + (done + self.block) / self.rate - time.monotonic()))
+            # A block exists once its last sample has been heard. So does the last: earlier, what came before it would not be done.
+            due = begun + (done + self.block) / self.rate
+            if self._stop.wait(max(0.0, due - time.monotonic())):
+                time.sleep(min(_LONGEST, max(0.0, due - time.monotonic())))
             bridge.process(block_in, block_out)
             done += self.block
             if self._sink is not None:
