@@ -21,7 +21,7 @@ from rich.console import Console
 from realtime.bench.child import Child
 from realtime.bench.computer import machine
 from realtime.bench.control import Schedule, keep_schedule
-from realtime.defaults import mode_name, mode_of
+from realtime.defaults import mode_name
 from realtime.errors import HostError
 from realtime.flood import flood
 from realtime.host import Host, OscAddress
@@ -95,9 +95,10 @@ def soak(request: Request) -> int:
     separator = Separator.load(request.path)
     with tempfile.TemporaryDirectory() as folder:
         found, lateness = _run(request, separator, Path(folder) / "probe", console)
-    reserve = mode_of(separator, None).hop / separator.metadata.sample_rates[0]
+    # The shortest reserve there is in it, a block.
+    reserve = min(BLOCKS) / separator.metadata.sample_rates[0]
     missed = int((lateness > reserve).sum())
-    _print(request, found, missed, len(lateness), console)
+    _print(request, found, (missed, len(lateness), 1000 * reserve), console)
     if request.json is not None:
         document = asdict(found) | {"seed": request.seed, "misses_control": missed, "machine": machine()}
         request.json.write_text(json.dumps(document, indent=1) + "\n")
@@ -275,7 +276,7 @@ def _line(row: Minute) -> str:
     return f"{row.minute:4d} min   {row.hops} hops, {row.misses} misses, {row.steady} of them away from changes{memory}"
 
 
-def _print(request: Request, found: Found, missed: int, hops: int, console: Console) -> None:
+def _print(request: Request, found: Found, machine_share: tuple[int, int, float], console: Console) -> None:
     def say(text: str) -> None:
         console.print(text, highlight=False, soft_wrap=True, markup=False)
 
@@ -285,7 +286,9 @@ def _print(request: Request, found: Found, missed: int, hops: int, console: Cons
     for text in found.refused:
         say(f"  refused: {text}")
     say(f"{found.messages} messages from a client that floods")
-    say(f"misses: {last.misses} of {last.hops} hops, {last.steady} of them away from changes, as below; the machine's share: {missed} of {hops}")
+    say(f"misses: {last.misses} of {last.hops} hops, {last.steady} of them away from changes, as below")
+    missed, calls, reserve = machine_share
+    say(f"the machine's share: {missed} of {calls} calls of a thread that does nothing came more than {reserve:.1f} ms late, the shortest reserve")
     for name, (hops, misses) in sorted(found.calm.items()):
         say(f"  {name}: {misses} of {hops} hops")
     for name, grown in zip(("engine", "control"), found.growth(), strict=True):
