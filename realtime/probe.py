@@ -13,6 +13,7 @@ import numpy as np
 
 from realtime.atomics import load_acquire, load_after_reads, store_release
 from realtime.demo import demo_song
+from realtime.devices.file import endless
 
 # What is compared, and how far back it is looked for, in samples.
 _PART, _REACH = 2048, 1 << 15
@@ -30,27 +31,18 @@ def _music(rate: int) -> np.ndarray:
     return demo_song(_SECONDS, rate).mixture.astype(np.float32)
 
 
-def _at(music: np.ndarray, start: int, count: int) -> np.ndarray:
-    return music[(start + np.arange(count)) % len(music)]
-
-
 class Probe:
     """The wire of a session (realtime/session.py). What it hears stands in `path`, beside what `reported()` was, for `Delays`."""
 
     def __init__(self, path: Path, rate: int, reported: Callable[[], int]) -> None:
         self._reported = reported
         self._words, self._shown = _mapped(path, "w+")
-        self._music = _music(rate)
-        self._sent = self._got = 0
+        # The next samples, from the beginning again at the end.
+        self.read = endless(_music(rate))
+        self._got = 0
         self._heard = np.zeros(_PART, np.float32)
         self._every = round(_EVERY * rate)
         self._due = self._every
-
-    def read(self, count: int) -> np.ndarray:
-        """Return the next samples, from the beginning again at the end."""
-        rows = _at(self._music, self._sent, count)
-        self._sent += count
-        return rows
 
     def write(self, block: np.ndarray) -> None:
         """Take what comes out; show it now and then."""
@@ -80,7 +72,7 @@ class Delays:
 
     def __init__(self, path: Path, rate: int) -> None:
         self._words, self._shown = _mapped(path, "r+")
-        self._music = _music(rate)
+        self._music = _music(rate)[:, 0]
         self._seen = 0
 
     def skip(self) -> None:
@@ -105,15 +97,18 @@ class Delays:
         # Where it is expected, first: most of the time it is there.
         for find in (lambda: reported, lambda: self._likely(got, heard)):
             delay = find()
-            sent = _at(self._music, got - delay - _PART, _PART)[:, 0]
+            sent = self._sent(got - delay - _PART, _PART)
             likeness = float(np.vdot(sent, heard)) / np.sqrt(power * max(1e-12, float(np.vdot(sent, sent))))
             if likeness > _ALIKE and np.abs(sent - heard).max() < 0.1 * np.abs(heard).max() + 1e-4:
                 return delay
         return None
 
+    def _sent(self, start: int, count: int) -> np.ndarray:
+        return self._music.take(range(start, start + count), mode="wrap")
+
     def _likely(self, got: int, heard: np.ndarray) -> int:
         """Return the delay at which what was sent is most like what is heard."""
-        sent = _at(self._music, got - _REACH, _REACH)[:, 0]
+        sent = self._sent(got - _REACH, _REACH)
         size = 2 * _REACH
         likeness = np.fft.irfft(np.fft.rfft(sent, size) * np.fft.rfft(heard, size).conj(), size)[: _REACH - _PART + 1]
         powers = np.cumsum(np.concatenate([[0.0], sent.astype(np.float64) ** 2]))

@@ -17,6 +17,7 @@ import numpy as np
 from realtime.atomics import load_acquire, njit, store_release
 from realtime.bridge import Bridge
 from realtime.callback import stream_callback
+from realtime.devices.file import endless
 from realtime.devices.null import NullDevice
 
 # How long it may take to notice that it is to stop, in seconds.
@@ -70,7 +71,7 @@ class Card(NullDevice):
     """
 
     def __init__(self, music: np.ndarray, rate: int, block: int, calls: int = 0) -> None:
-        super().__init__(_looped(music), rate, block, music.shape[1])
+        super().__init__(endless(music), rate, block, music.shape[1])
         self._music, self._over = np.ascontiguousarray(music, np.float32), np.zeros(1, np.int64)
         self.late = np.full(calls, np.nan)
         # Compiled before anything is timed.
@@ -89,15 +90,3 @@ class Card(NullDevice):
         out = np.zeros((self.block, self.out_channels), np.float32)
         addresses = (array.ctypes.data for array in (block, out, timespec))
         self._loop(self._over, self._music, block, self.rate, self.late, timespec, *addresses, bridge.callback_pointers[1])
-
-
-def _looped(audio: np.ndarray) -> Callable[[int], np.ndarray]:
-    position = 0
-
-    def read(n: int) -> np.ndarray:
-        nonlocal position
-        rows = audio[(position + np.arange(n)) % len(audio)]
-        position = (position + n) % len(audio)
-        return rows
-
-    return read
